@@ -1,0 +1,394 @@
+//! The traits behind the accessors: views, backends, and [`Io`], written once for all of them.
+#![expect(unsafe_code, reason = "projects views, which backends must trust")]
+
+use crate::{AccessError, AccessErrorKind, AccessWidth, KnownSize, Region};
+use std::ptr;
+
+/// What carries an access out: device memory, system memory, or either of the two.
+///
+/// A backend has a *view* type for every target type. Holding a view is the proof that its memory is
+/// mapped, aligned and of the size its type says, so that the backend never sees a bare number that
+/// could be an address or an offset.
+pub trait IoBackend: Sized {
+    /// The view of a `T`.
+    type View<'a, T: ?Sized + KnownSize + 'a>: IoBase<'a, Backend = Self, Target = T>;
+
+    /// The address of what a view shows, with its metadata. It need not be dereferenceable.
+    fn as_ptr<'a, T: ?Sized + KnownSize + 'a>(view: Self::View<'a, T>) -> *mut T;
+
+    /// The view of a part of what `view` shows.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` is derived from [`as_ptr`](Self::as_ptr) of the same view, lies with its whole size in
+    /// what the view shows, and is aligned for `U`.
+    unsafe fn project_view<'a, T: ?Sized + KnownSize + 'a, U: ?Sized + KnownSize + 'a>(
+        view: Self::View<'a, T>,
+        ptr: *mut U,
+    ) -> Self::View<'a, U>;
+}
+
+/// A backend that can load and store a `T` with one access.
+pub trait IoCapable<T>: IoBackend {
+    /// One volatile load, converted from device byte order (little-endian).
+    fn io_read(view: Self::View<'_, T>) -> T;
+
+    /// One volatile store, converted to device byte order (little-endian).
+    fn io_write(view: Self::View<'_, T>, value: T);
+}
+
+/// A backend that can copy many bytes.
+pub trait IoCopyable: IoBackend {
+    /// Copies what `view` shows into `dst`, byte by byte in memory order.
+    ///
+    /// # Safety
+    ///
+    /// `dst` is as long as what `view` shows, and both its address and length are multiples of the
+    /// width if `width` is exact.
+    unsafe fn copy_from_io(view: Self::View<'_, [u8]>, dst: &mut [u8], width: AccessWidth);
+
+    /// Copies `src` to what `view` shows, byte by byte in memory order.
+    ///
+    /// # Safety
+    ///
+    /// As for [`copy_from_io`](Self::copy_from_io).
+    unsafe fn copy_to_io(view: Self::View<'_, [u8]>, src: &[u8], width: AccessWidth);
+}
+
+/// A view: something small to pass by value, through which [`Io`] reaches its target.
+pub trait IoBase<'a>: Copy {
+    /// What carries the accesses out.
+    type Backend: IoBackend;
+    /// What is viewed.
+    type Target: ?Sized + KnownSize + 'a;
+
+    /// The backend's own view of the same target.
+    fn as_view(self) -> <Self::Backend as IoBackend>::View<'a, Self::Target>;
+}
+
+/// A target on which offsets make sense: [`Region`].
+///
+/// A typed target, such as the view of one `u32`, has no accessors by offset:
+///
+/// ```compile_fail,E0277
+/// use io_core::{Io, Mmio};
+/// fn second_byte(register: Mmio<'_, u32>) -> u8 {
+///     register.try_read8(1).unwrap()
+/// }
+/// ```
+pub trait UntypedRegion: KnownSize {}
+
+impl<const SIZE: usize> UntypedRegion for Region<SIZE> {}
+
+/// Whether a `T` at `offset` of a region that has `min_size` bytes and is aligned to `min_align` is
+/// in bounds and naturally aligned.
+const fn fits<T>(offset: usize, min_size: usize, min_align: usize) -> bool {
+    match offset.checked_add(size_of::<T>()) {
+        Some(end) => {
+            end <= min_size && offset % size_of::<T>() == 0 && min_align % size_of::<T>() == 0
+        }
+        None => false,
+    }
+}
+
+macro_rules! scalar_accessors {
+    ($($ty:ty, $bits:literal: $read:ident, $write:ident, $try_read:ident, $try_write:ident;)*) => {$(
+        #[doc = concat!("Reads the ", $bits, "-bit value at the constant `OFFSET` (in bytes).")]
+        ///
+        #[doc = concat!("One volatile ", $bits, "-bit load; the value is converted from little-endian.")]
+        /// An offset that is out of the region's `SIZE`, or not naturally aligned, does not compile.
+        #[inline]
+        fn $read<const OFFSET: usize>(self) -> $ty
+        where
+            Self::Target: UntypedRegion,
+            Self::Backend: IoCapable<$ty>,
+        {
+            const {
+                assert!(
+                    fits::<$ty>(OFFSET, Self::Target::MIN_SIZE, Self::Target::MIN_ALIGN),
+                    "this offset is outside the region's SIZE, or not naturally aligned"
+                );
+            }
+            // SAFETY: the assertion above has shown it, for the least region that `Target` can be.
+            let view = unsafe { project::<Self, $ty>(self, OFFSET) };
+            Self::Backend::io_read(view)
+        }
+
+        #[doc = concat!("Writes the ", $bits, "-bit `value` at the constant `OFFSET` (in bytes).")]
+        ///
+        #[doc = concat!("One volatile ", $bits, "-bit store; the value is converted to little-endian.")]
+        /// An offset that is out of the region's `SIZE`, or not naturally aligned, does not compile.
+        #[inline]
+        fn $write<const OFFSET: usize>(self, value: $ty)
+        where
+            Self::Target: UntypedRegion,
+            Self::Backend: IoCapable<$ty>,
+        {
+            const {
+                assert!(
+                    fits::<$ty>(OFFSET, Self::Target::MIN_SIZE, Self::Target::MIN_ALIGN),
+                    "this offset is outside the region's SIZE, or not naturally aligned"
+                );
+            }
+            // SAFETY: the assertion above has shown it, for the least region that `Target` can be.
+            let view = unsafe { project::<Self, $ty>(self, OFFSET) };
+            Self::Backend::io_write(view, value);
+        }
+
+        #[doc = concat!("Reads the ", $bits, "-bit value at `offset` (in bytes).")]
+        ///
+        #[doc = concat!("One volatile ", $bits, "-bit load; the value is converted from little-endian.")]
+        ///
+        /// # Errors
+        ///
+        /// The access does not fit in the region, or its address is not naturally aligned.
+        #[inline]
+        fn $try_read(self, offset: usize) -> Result<$ty, AccessError>
+        where
+            Self::Target: UntypedRegion,
+            Self::Backend: IoCapable<$ty>,
+        {
+            Ok(Self::Backend::io_read(try_project::<Self, $ty>(self, offset)?))
+        }
+
+        #[doc = concat!("Writes the ", $bits, "-bit `value` at `offset` (in bytes).")]
+        ///
+        #[doc = concat!("One volatile ", $bits, "-bit store; the value is converted to little-endian.")]
+        ///
+        /// # Errors
+        ///
+        /// The access does not fit in the region, or its address is not naturally aligned. Nothing is
+        /// written then.
+        #[inline]
+        fn $try_write(self, offset: usize, value: $ty) -> Result<(), AccessError>
+        where
+            Self::Target: UntypedRegion,
+            Self::Backend: IoCapable<$ty>,
+        {
+            Self::Backend::io_write(try_project::<Self, $ty>(self, offset)?, value);
+            Ok(())
+        }
+    )*};
+}
+
+/// The accessors of every view.
+///
+/// See the [crate's page](crate) for the two kinds of them. An access that goes past the size that
+/// is known at compile time is an error of the build, not of the run:
+///
+/// ```compile_fail,E0080
+/// use io_core::{Io, MmioRaw, Mmio, Region};
+///
+/// let mut memory = [0u64; 2];
+/// let raw = MmioRaw::<Region<16>>::new_region(memory.as_mut_ptr().cast(), 16).unwrap();
+/// // SAFETY: `memory` is live, and nothing else uses it, for as long as `bar` is used.
+/// let bar = unsafe { Mmio::from_raw(raw) };
+/// bar.read32::<16>(); // one past the end
+/// ```
+///
+/// So is one that is not naturally aligned:
+///
+/// ```compile_fail,E0080
+/// use io_core::{Io, MmioRaw, Mmio, Region};
+///
+/// let mut memory = [0u64; 2];
+/// let raw = MmioRaw::<Region<16>>::new_region(memory.as_mut_ptr().cast(), 16).unwrap();
+/// // SAFETY: `memory` is live, and nothing else uses it, for as long as `bar` is used.
+/// let bar = unsafe { Mmio::from_raw(raw) };
+/// bar.write64::<4>(0);
+/// ```
+pub trait Io<'a>: IoBase<'a> {
+    /// The size of the target in bytes: the real one, not the one known at compile time.
+    #[inline]
+    fn size(self) -> usize {
+        Self::Target::size(Self::Backend::as_ptr(self.as_view()))
+    }
+
+    scalar_accessors! {
+        u8, "8": read8, write8, try_read8, try_write8;
+        u16, "16": read16, write16, try_read16, try_write16;
+        u32, "32": read32, write32, try_read32, try_write32;
+        u64, "64": read64, write64, try_read64, try_write64;
+    }
+
+    /// Reads the one value that this view shows.
+    ///
+    /// ```
+    /// use io_core::{Io, SysMem};
+    ///
+    /// let mut word = 7u32.to_le();
+    /// // SAFETY: `word` is live, and nothing else uses it, for as long as the view is used.
+    /// let view = unsafe { SysMem::from_raw(&raw mut word) };
+    /// assert_eq!(view.read_val(), 7);
+    /// ```
+    #[inline]
+    fn read_val(self) -> Self::Target
+    where
+        Self::Target: Sized,
+        Self::Backend: IoCapable<Self::Target>,
+    {
+        Self::Backend::io_read(self.as_view())
+    }
+
+    /// Writes the one value that this view shows.
+    #[inline]
+    fn write_val(self, value: Self::Target)
+    where
+        Self::Target: Sized,
+        Self::Backend: IoCapable<Self::Target>,
+    {
+        Self::Backend::io_write(self.as_view(), value);
+    }
+
+    /// Copies `src` into the region, from `offset` (in bytes) on.
+    ///
+    /// On device memory this is a series of naturally aligned volatile stores of the widths that
+    /// `width` says, in ascending order, and never a `memcpy`; on system memory it is a `memcpy`. The
+    /// bytes arrive in the order they have in `src`, whatever the widths.
+    ///
+    /// # Errors
+    ///
+    /// The copy does not fit in the region, or `width` is exact and its start or its length does not
+    /// suit it. Nothing is written then.
+    ///
+    /// ```
+    /// use io_core::{AccessWidth, Io, MmioRaw, Mmio, Region, Width};
+    ///
+    /// let mut memory = [0u64; 2];
+    /// let raw = MmioRaw::<Region>::new_region(memory.as_mut_ptr().cast(), 16)?;
+    /// // SAFETY: `memory` is live, and nothing else uses it, for as long as `bar` is used.
+    /// let bar = unsafe { Mmio::from_raw(raw) };
+    ///
+    /// bar.copy_from_slice(3, b"firmware", AccessWidth::Auto)?;
+    /// let mut back = [0; 8];
+    /// bar.copy_to_slice(3, &mut back, AccessWidth::Auto)?;
+    /// assert_eq!(&back, b"firmware");
+    ///
+    /// assert!(bar.copy_from_slice(3, b"firmware", AccessWidth::Exact(Width::U32)).is_err());
+    /// assert!(bar.copy_from_slice(12, b"firmware", AccessWidth::Auto).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    fn copy_from_slice(
+        self,
+        offset: usize,
+        src: &[u8],
+        width: AccessWidth,
+    ) -> Result<(), AccessError>
+    where
+        Self::Target: UntypedRegion,
+        Self::Backend: IoCopyable,
+    {
+        let view = try_project_bytes(self, offset, src.len(), width)?;
+        // SAFETY: `view` shows `src.len()` bytes, and `width` was checked against it.
+        unsafe { Self::Backend::copy_to_io(view, src, width) };
+        Ok(())
+    }
+
+    /// Copies the region, from `offset` (in bytes) on, into the whole of `dst`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`copy_from_slice`](Self::copy_from_slice). Nothing is read then.
+    #[inline]
+    fn copy_to_slice(
+        self,
+        offset: usize,
+        dst: &mut [u8],
+        width: AccessWidth,
+    ) -> Result<(), AccessError>
+    where
+        Self::Target: UntypedRegion,
+        Self::Backend: IoCopyable,
+    {
+        let view = try_project_bytes(self, offset, dst.len(), width)?;
+        // SAFETY: `view` shows `dst.len()` bytes, and `width` was checked against it.
+        unsafe { Self::Backend::copy_from_io(view, dst, width) };
+        Ok(())
+    }
+}
+
+/// Every view has these accessors, and none can replace one of them by its own.
+impl<'a, V: IoBase<'a>> Io<'a> for V {}
+
+/// The view of a `T` in a part of what some view shows.
+type Part<'a, V, T> = <<V as IoBase<'a>>::Backend as IoBackend>::View<'a, T>;
+
+/// The address and size of what `io` shows.
+#[inline]
+fn extent<'a, V: IoBase<'a>>(io: V) -> (usize, usize) {
+    let ptr = V::Backend::as_ptr(io.as_view());
+    (ptr.cast::<u8>().addr(), V::Target::size(ptr))
+}
+
+/// Checks that `len` bytes at `offset` of what `io` shows are in bounds and aligned to `align`, the
+/// base address included.
+#[inline]
+fn check<'a, V: IoBase<'a>>(
+    io: V,
+    offset: usize,
+    len: usize,
+    align: usize,
+) -> Result<(), AccessError> {
+    let (base, size) = extent(io);
+    let error = |kind| Err(AccessError::new(kind, (offset, len), (base, size)));
+    match offset.checked_add(len) {
+        Some(end) if end <= size => {}
+        _ => return error(AccessErrorKind::OutOfBounds),
+    }
+    if base.wrapping_add(offset) % align != 0 {
+        return error(AccessErrorKind::Misaligned { align });
+    }
+    Ok(())
+}
+
+/// The view of the `T` at `offset`.
+///
+/// # Safety
+///
+/// A `T` at `offset` is in bounds of what `io` shows, and aligned.
+#[inline]
+unsafe fn project<'a, V: IoBase<'a>, T: 'a>(io: V, offset: usize) -> Part<'a, V, T> {
+    let view = io.as_view();
+    let part = V::Backend::as_ptr(view)
+        .cast::<u8>()
+        .wrapping_add(offset)
+        .cast::<T>();
+    // SAFETY: `part` is derived from this view; the caller has shown that it is in bounds and aligned.
+    unsafe { V::Backend::project_view(view, part) }
+}
+
+/// The view of the `T` at `offset`, if it fits there and is naturally aligned.
+#[inline]
+fn try_project<'a, V: IoBase<'a>, T: 'a>(
+    io: V,
+    offset: usize,
+) -> Result<Part<'a, V, T>, AccessError> {
+    check(io, offset, size_of::<T>(), size_of::<T>())?;
+    // SAFETY: checked above.
+    Ok(unsafe { project::<V, T>(io, offset) })
+}
+
+/// The view of the `len` bytes at `offset`, if they fit there and suit `width`.
+#[inline]
+fn try_project_bytes<'a, V: IoBase<'a>>(
+    io: V,
+    offset: usize,
+    len: usize,
+    width: AccessWidth,
+) -> Result<Part<'a, V, [u8]>, AccessError> {
+    match width {
+        AccessWidth::Auto => check(io, offset, len, 1)?,
+        AccessWidth::Exact(exact) => {
+            check(io, offset, len, exact.bytes())?;
+            if len % exact.bytes() != 0 {
+                let kind = AccessErrorKind::PartialWidth { width: exact };
+                return Err(AccessError::new(kind, (offset, len), extent(io)));
+            }
+        }
+    }
+    let view = io.as_view();
+    let start = V::Backend::as_ptr(view).cast::<u8>().wrapping_add(offset);
+    // SAFETY: checked above; a byte has no alignment.
+    Ok(unsafe { V::Backend::project_view(view, ptr::slice_from_raw_parts_mut(start, len)) })
+}

@@ -1,0 +1,64 @@
+//! What an I/O access is, and what is true of a PCI function whoever drives it.
+//!
+//! A PCI device exposes registers and memory through *BARs* (base address registers, PCI Local Bus
+//! 3.0 section 6.2.5). Once a backend has mapped a BAR, a driver reaches it through a **view**: a
+//! small `Copy` value with the lifetime of the mapping.
+//!
+//! | type | what it is |
+//! |---|---|
+//! | [`Region<SIZE>`](Region) | an untyped region: at least `SIZE` bytes known at compile time, its real size at run time |
+//! | [`MmioRaw<T>`](MmioRaw) | an address and a size, nothing promised; the C kernel's `T __iomem *` |
+//! | [`Mmio<'a, T>`](Mmio) | a live mapping of device memory, with volatile accessors |
+//! | [`SysMem<'a, T>`](SysMem) | system memory that a device may read or write at the same time |
+//! | [`SysOrIoMap<'a, T>`](SysOrIoMap) | either of the two, chosen at run time; the C kernel's `struct iosys_map` |
+//!
+//! The accessors of all of them are the methods of one trait, [`Io`]. They come in two kinds:
+//!
+//! - with a **constant offset**, `io.read32::<0x08>()`: the offset is compared with `SIZE` when the
+//!   program is compiled, and the access cannot fail;
+//! - with an offset **known at run time**, `io.try_read32(offset)`: bounds and alignment are checked,
+//!   and the error says which access, where, and what the region is.
+//!
+//! Arguments stand in one order everywhere: where, then what. Numbers are in device byte order,
+//! which is little-endian (PCI Local Bus 3.0 section 6.1), on device memory *and* on system memory.
+//!
+//! Names and shapes follow the Linux kernel's `rust/kernel/io.rs`, so that a driver can move between
+//! kernel and userspace.
+//!
+//! ```
+//! use io_core::{Io, MmioRaw, Mmio, Region};
+//!
+//! // A backend maps a BAR; here, 64 bytes of ordinary memory stand in for it.
+//! let mut memory = [0u64; 8];
+//! let raw = MmioRaw::<Region<16>>::new_region(memory.as_mut_ptr().cast(), 64)?;
+//! // SAFETY: `memory` is live, and nothing else uses it, for as long as `bar` is used.
+//! let bar = unsafe { Mmio::from_raw(raw) };
+//!
+//! bar.write32::<0x08>(0xcafe_f00d); // 0x08 + 4 <= 16: checked when this is compiled
+//! assert_eq!(bar.try_read16(0x0a)?, 0xcafe); // little-endian
+//! assert!(bar.try_read32(0x40).is_err()); // the region has 0x40 bytes
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What this crate does not do
+//!
+//! It opens no file, makes no system call and names no path. It never forms a reference (`&T`,
+//! `&mut T`, a slice) to device memory.
+
+mod access;
+mod copy;
+mod error;
+mod io;
+mod mmio;
+pub mod pci;
+mod region;
+mod sys_mem;
+mod sys_or_io;
+
+pub use access::{AccessError, AccessErrorKind, AccessWidth, Width};
+pub use error::{Error, ErrorKind, Result};
+pub use io::{Io, IoBackend, IoBase, IoCapable, IoCopyable, UntypedRegion};
+pub use mmio::{Mmio, MmioBackend, MmioRaw};
+pub use region::{KnownSize, Region, RegionError};
+pub use sys_mem::{SysMem, SysMemBackend};
+pub use sys_or_io::{SysOrIoBackend, SysOrIoMap};

@@ -1,0 +1,252 @@
+//! Device memory mapped into this process.
+#![expect(unsafe_code, reason = "volatile accesses through raw pointers")]
+
+use crate::{
+    AccessWidth, IoBackend, IoBase, IoCapable, IoCopyable, KnownSize, Region, RegionError, copy,
+};
+use std::{fmt, marker::PhantomData};
+
+/// The address of device memory: the C kernel's `T __iomem *`.
+///
+/// Holding one proves nothing: the memory may not be mapped, or not any more. It can be copied,
+/// compared and sent to other threads, but not accessed; only [`Mmio::from_raw`], which is unsafe,
+/// turns it into something that can.
+///
+/// The address is a pointer and not a number, so that it cannot be mistaken for an offset and keeps
+/// the provenance of the mapping.
+pub struct MmioRaw<T: ?Sized> {
+    ptr: *mut T,
+}
+
+impl<T> MmioRaw<T> {
+    /// The device memory at `addr`.
+    #[inline]
+    #[must_use]
+    pub const fn new(addr: *mut T) -> Self {
+        Self { ptr: addr }
+    }
+}
+
+impl<const SIZE: usize> MmioRaw<Region<SIZE>> {
+    /// The region of `size` bytes at `addr`.
+    ///
+    /// `size` is the size that the device reports, not the length of the mapping, which is rounded
+    /// up to pages.
+    ///
+    /// # Errors
+    ///
+    /// `size` is less than `SIZE`, `addr` is not a multiple of 8, or the region would wrap around the
+    /// address space.
+    ///
+    /// ```
+    /// use io_core::{MmioRaw, Region};
+    /// use std::ptr::without_provenance_mut;
+    ///
+    /// let raw = MmioRaw::<Region<0x10>>::new_region(without_provenance_mut(0x1000), 0x100)?;
+    /// assert_eq!((raw.addr(), raw.size()), (0x1000, 0x100));
+    /// # Ok::<(), io_core::RegionError>(())
+    /// ```
+    #[inline]
+    pub fn new_region(addr: *mut u8, size: usize) -> Result<Self, RegionError> {
+        Ok(Self {
+            ptr: Region::try_from_raw_parts(addr, size)?,
+        })
+    }
+}
+
+impl<T: ?Sized + KnownSize> MmioRaw<T> {
+    /// The address, in this process.
+    #[inline]
+    #[must_use]
+    pub fn addr(self) -> usize {
+        self.ptr.cast::<u8>().addr()
+    }
+
+    /// The size in bytes: the real one, not the one known at compile time.
+    #[inline]
+    #[must_use]
+    pub fn size(self) -> usize {
+        T::size(self.ptr)
+    }
+}
+
+impl<T: ?Sized> Clone for MmioRaw<T> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: ?Sized> Copy for MmioRaw<T> {}
+
+impl<T: ?Sized + KnownSize> fmt::Debug for MmioRaw<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MmioRaw({:#x}, {:#x} bytes)", self.addr(), self.size())
+    }
+}
+
+// SAFETY: it is an address; nothing can be done to the memory through it.
+unsafe impl<T: ?Sized> Send for MmioRaw<T> {}
+// SAFETY: as above.
+unsafe impl<T: ?Sized> Sync for MmioRaw<T> {}
+
+/// A live mapping of device memory, to be accessed through [`Io`](crate::Io).
+///
+/// The view is `Copy` and borrows from whatever owns the mapping, for the lifetime `'a`. It goes to
+/// other threads as a `&'a T` would.
+///
+/// Accesses are volatile: each is made, once, with the width it says, and in program order with
+/// regard to other volatile accesses. The compiler may still move accesses to *ordinary* memory
+/// around them, and on aarch64 so may the processor: before a doorbell that follows descriptors in
+/// memory, use [`std::sync::atomic::fence`].
+///
+/// The view cannot outlive the borrow that it was made from:
+///
+/// ```compile_fail,E0597
+/// use io_core::{Io, MmioRaw, Mmio, Region};
+///
+/// struct Mapping([u64; 8]);
+/// impl Mapping {
+///     fn view(&mut self) -> Mmio<'_, Region> {
+///         let raw = MmioRaw::new_region(self.0.as_mut_ptr().cast(), 64).unwrap();
+///         // SAFETY: the memory is live and not used otherwise while `self` is borrowed.
+///         unsafe { Mmio::from_raw(raw) }
+///     }
+/// }
+///
+/// let view = {
+///     let mut mapping = Mapping([0; 8]);
+///     mapping.view()
+/// };
+/// view.try_read8(0);
+/// ```
+///
+/// Nor does it go to another thread if its target could not be shared with one:
+///
+/// ```compile_fail,E0277
+/// use io_core::Mmio;
+/// fn shareable<T: Sync>() {}
+/// shareable::<Mmio<'static, std::cell::Cell<u32>>>();
+/// ```
+///
+/// # Invariants
+///
+/// For `'a`, the memory at `raw` is mapped for its whole size, readable and writable, aligned for
+/// `T`, and no Rust reference to any part of it exists.
+pub struct Mmio<'a, T: ?Sized> {
+    raw: MmioRaw<T>,
+    _mapping: PhantomData<&'a T>,
+}
+
+impl<'a, T: ?Sized + KnownSize> Mmio<'a, T> {
+    /// The view of a mapping.
+    ///
+    /// # Safety
+    ///
+    /// For the whole of `'a`, the memory at `raw` stays mapped for its whole size, readable and
+    /// writable, and aligned for `T`, and no Rust reference to any part of it exists. Where it is
+    /// memory that Rust allocated (in a test, say), no two threads access the same byte without
+    /// synchronisation.
+    #[inline]
+    #[must_use]
+    pub const unsafe fn from_raw(raw: MmioRaw<T>) -> Self {
+        Self {
+            raw,
+            _mapping: PhantomData,
+        }
+    }
+
+    /// The address and size, without the promise.
+    #[inline]
+    #[must_use]
+    pub const fn as_raw(self) -> MmioRaw<T> {
+        self.raw
+    }
+}
+
+impl<T: ?Sized> Clone for Mmio<'_, T> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: ?Sized> Copy for Mmio<'_, T> {}
+
+impl<T: ?Sized + KnownSize> fmt::Debug for Mmio<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Mmio({:#x}, {:#x} bytes)",
+            self.raw.addr(),
+            self.raw.size()
+        )
+    }
+}
+
+impl<'a, T: ?Sized + KnownSize + 'a> IoBase<'a> for Mmio<'a, T> {
+    type Backend = MmioBackend;
+    type Target = T;
+
+    #[inline]
+    fn as_view(self) -> Self {
+        self
+    }
+}
+
+/// The backend of [`Mmio`].
+#[derive(Debug)]
+pub enum MmioBackend {}
+
+impl IoBackend for MmioBackend {
+    type View<'a, T: ?Sized + KnownSize + 'a> = Mmio<'a, T>;
+
+    #[inline]
+    fn as_ptr<'a, T: ?Sized + KnownSize + 'a>(view: Mmio<'a, T>) -> *mut T {
+        view.raw.ptr
+    }
+
+    #[inline]
+    unsafe fn project_view<'a, T: ?Sized + KnownSize + 'a, U: ?Sized + KnownSize + 'a>(
+        _: Mmio<'a, T>,
+        ptr: *mut U,
+    ) -> Mmio<'a, U> {
+        Mmio {
+            raw: MmioRaw { ptr },
+            _mapping: PhantomData,
+        }
+    }
+}
+
+macro_rules! capable {
+    ($($ty:ty)*) => {$(
+        impl IoCapable<$ty> for MmioBackend {
+            #[inline]
+            fn io_read(view: Mmio<'_, $ty>) -> $ty {
+                // SAFETY: by the invariant of `Mmio`, the memory is mapped and aligned.
+                <$ty>::from_le(unsafe { view.raw.ptr.read_volatile() })
+            }
+
+            #[inline]
+            fn io_write(view: Mmio<'_, $ty>, value: $ty) {
+                // SAFETY: by the invariant of `Mmio`, the memory is mapped and aligned.
+                unsafe { view.raw.ptr.write_volatile(value.to_le()) };
+            }
+        }
+    )*};
+}
+capable!(u8 u16 u32 u64);
+
+impl IoCopyable for MmioBackend {
+    #[inline]
+    unsafe fn copy_from_io(view: Mmio<'_, [u8]>, dst: &mut [u8], width: AccessWidth) {
+        // SAFETY: the memory is mapped by the invariant of `Mmio`; the caller has shown the rest.
+        unsafe { copy::from_device(view.raw.ptr.cast(), dst, width) }
+    }
+
+    #[inline]
+    unsafe fn copy_to_io(view: Mmio<'_, [u8]>, src: &[u8], width: AccessWidth) {
+        // SAFETY: the memory is mapped by the invariant of `Mmio`; the caller has shown the rest.
+        unsafe { copy::to_device(view.raw.ptr.cast(), src, width) }
+    }
+}

@@ -1,0 +1,156 @@
+//! System memory or device memory, chosen at run time.
+#![expect(
+    unsafe_code,
+    reason = "passes the safety conditions of a backend on to the one behind it"
+)]
+
+use crate::{
+    AccessWidth, IoBackend, IoBase, IoCapable, IoCopyable, KnownSize, Mmio, MmioBackend, SysMem,
+    SysMemBackend,
+};
+use std::fmt;
+
+/// System memory or device memory: the C kernel's `struct iosys_map`, with a size and a lifetime.
+///
+/// Firmware goes into a BAR on one device and into a buffer that the device fetches on another. Code
+/// that takes a `SysOrIoMap` serves both, and each access is made the way its memory needs:
+/// volatile accesses of a declared width into a BAR, `memcpy` into system memory.
+///
+/// ```
+/// use io_core::{AccessWidth, Io, MmioRaw, Mmio, Region, SysMem, SysOrIoMap};
+///
+/// fn upload(to: SysOrIoMap<'_, Region>, image: &[u8]) -> Result<(), io_core::AccessError> {
+///     to.copy_from_slice(0, image, AccessWidth::Auto)
+/// }
+///
+/// let (mut bar, mut buffer) = ([0u64; 2], [0u64; 2]);
+/// let raw = MmioRaw::new_region(bar.as_mut_ptr().cast(), 16)?;
+/// let region = Region::try_from_raw_parts(buffer.as_mut_ptr().cast(), 16)?;
+/// // SAFETY: `bar` is live, and nothing else uses it, for as long as the view is used.
+/// upload(unsafe { Mmio::from_raw(raw) }.into(), b"firmware")?;
+/// // SAFETY: the same holds for `buffer`.
+/// upload(unsafe { SysMem::from_raw(region) }.into(), b"firmware")?;
+/// assert_eq!(bar, buffer);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub enum SysOrIoMap<'a, T: ?Sized> {
+    /// Device memory.
+    Io(Mmio<'a, T>),
+    /// System memory.
+    Sys(SysMem<'a, T>),
+}
+
+impl<'a, T: ?Sized> From<Mmio<'a, T>> for SysOrIoMap<'a, T> {
+    #[inline]
+    fn from(view: Mmio<'a, T>) -> Self {
+        Self::Io(view)
+    }
+}
+
+impl<'a, T: ?Sized> From<SysMem<'a, T>> for SysOrIoMap<'a, T> {
+    #[inline]
+    fn from(view: SysMem<'a, T>) -> Self {
+        Self::Sys(view)
+    }
+}
+
+impl<T: ?Sized> Clone for SysOrIoMap<'_, T> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: ?Sized> Copy for SysOrIoMap<'_, T> {}
+
+impl<T: ?Sized + KnownSize> fmt::Debug for SysOrIoMap<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(view) => view.fmt(f),
+            Self::Sys(view) => view.fmt(f),
+        }
+    }
+}
+
+impl<'a, T: ?Sized + KnownSize + 'a> IoBase<'a> for SysOrIoMap<'a, T> {
+    type Backend = SysOrIoBackend;
+    type Target = T;
+
+    #[inline]
+    fn as_view(self) -> Self {
+        self
+    }
+}
+
+/// The backend of [`SysOrIoMap`].
+#[derive(Debug)]
+pub enum SysOrIoBackend {}
+
+impl IoBackend for SysOrIoBackend {
+    type View<'a, T: ?Sized + KnownSize + 'a> = SysOrIoMap<'a, T>;
+
+    #[inline]
+    fn as_ptr<'a, T: ?Sized + KnownSize + 'a>(view: SysOrIoMap<'a, T>) -> *mut T {
+        match view {
+            SysOrIoMap::Io(view) => MmioBackend::as_ptr(view),
+            SysOrIoMap::Sys(view) => SysMemBackend::as_ptr(view),
+        }
+    }
+
+    #[inline]
+    unsafe fn project_view<'a, T: ?Sized + KnownSize + 'a, U: ?Sized + KnownSize + 'a>(
+        view: SysOrIoMap<'a, T>,
+        ptr: *mut U,
+    ) -> SysOrIoMap<'a, U> {
+        match view {
+            // SAFETY: the conditions are the same, and the caller has shown them.
+            SysOrIoMap::Io(view) => unsafe { MmioBackend::project_view(view, ptr) }.into(),
+            // SAFETY: as above.
+            SysOrIoMap::Sys(view) => unsafe { SysMemBackend::project_view(view, ptr) }.into(),
+        }
+    }
+}
+
+impl<T> IoCapable<T> for SysOrIoBackend
+where
+    MmioBackend: IoCapable<T>,
+    SysMemBackend: IoCapable<T>,
+{
+    #[inline]
+    fn io_read(view: SysOrIoMap<'_, T>) -> T {
+        match view {
+            SysOrIoMap::Io(view) => MmioBackend::io_read(view),
+            SysOrIoMap::Sys(view) => SysMemBackend::io_read(view),
+        }
+    }
+
+    #[inline]
+    fn io_write(view: SysOrIoMap<'_, T>, value: T) {
+        match view {
+            SysOrIoMap::Io(view) => MmioBackend::io_write(view, value),
+            SysOrIoMap::Sys(view) => SysMemBackend::io_write(view, value),
+        }
+    }
+}
+
+impl IoCopyable for SysOrIoBackend {
+    #[inline]
+    unsafe fn copy_from_io(view: SysOrIoMap<'_, [u8]>, dst: &mut [u8], width: AccessWidth) {
+        match view {
+            // SAFETY: the conditions are the same, and the caller has shown them.
+            SysOrIoMap::Io(view) => unsafe { MmioBackend::copy_from_io(view, dst, width) },
+            // SAFETY: as above.
+            SysOrIoMap::Sys(view) => unsafe { SysMemBackend::copy_from_io(view, dst, width) },
+        }
+    }
+
+    #[inline]
+    unsafe fn copy_to_io(view: SysOrIoMap<'_, [u8]>, src: &[u8], width: AccessWidth) {
+        match view {
+            // SAFETY: the conditions are the same, and the caller has shown them.
+            SysOrIoMap::Io(view) => unsafe { MmioBackend::copy_to_io(view, src, width) },
+            // SAFETY: as above.
+            SysOrIoMap::Sys(view) => unsafe { SysMemBackend::copy_to_io(view, src, width) },
+        }
+    }
+}
