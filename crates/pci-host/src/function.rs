@@ -1,0 +1,144 @@
+//! What the machine shows of one PCI function.
+
+use crate::{BarResource, Host, host, resource};
+use io_core::{Error, ErrorKind, Result, pci::PciAddress};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+/// What the machine shows of one PCI function, at the moment it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PciFunction {
+    /// Where it is.
+    pub address: PciAddress,
+    /// The vendor id.
+    pub vendor: u16,
+    /// The device id.
+    pub device: u16,
+    /// The vendor id of the board.
+    pub subsystem_vendor: u16,
+    /// The device id of the board.
+    pub subsystem_device: u16,
+    /// The class code: base class, subclass and programming interface, a byte each.
+    pub class: u32,
+    /// The revision id.
+    pub revision: u8,
+    /// The driver that it is bound to.
+    pub driver: Option<String>,
+    /// The only driver that may bind to it, where `driver_override` names one.
+    pub driver_override: Option<String>,
+    /// The IOMMU group that it is in. Without an IOMMU there are none.
+    pub iommu_group: Option<u32>,
+    /// The ways in which the kernel can reset it, best first, as `reset_method` names them.
+    pub reset_methods: Vec<String>,
+    /// Its BARs, by index.
+    pub bars: Vec<BarResource>,
+    /// Whether it is a bridge: its configuration header is not of type 0.
+    pub is_bridge: bool,
+}
+
+impl PciFunction {
+    pub(crate) fn read(host: &Host, address: PciAddress) -> Result<Self> {
+        let dir = host.function_dir(address);
+        let resources = dir.join("resource");
+        Ok(Self {
+            address,
+            vendor: number(&dir.join("vendor"))?,
+            device: number(&dir.join("device"))?,
+            subsystem_vendor: number(&dir.join("subsystem_vendor"))?,
+            subsystem_device: number(&dir.join("subsystem_device"))?,
+            class: number(&dir.join("class"))?,
+            revision: number(&dir.join("revision"))?,
+            driver: host::link_name(&dir.join("driver"))?,
+            driver_override: driver_override(&dir)?,
+            iommu_group: iommu_group(&dir)?,
+            reset_methods: optional(&dir.join("reset_method"))?
+                .unwrap_or_default()
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect(),
+            bars: resource::parse(&host::read(&resources)?)
+                .map_err(|line| nonsense(&resources, &line))?,
+            is_bridge: is_bridge(&dir.join("config"))?,
+        })
+    }
+
+    /// The BAR of this index.
+    ///
+    /// # Errors
+    ///
+    /// The function has no such BAR; the error names those that it has.
+    pub fn bar(&self, index: u8) -> Result<&BarResource> {
+        self.bars
+            .iter()
+            .find(|bar| bar.index == index)
+            .ok_or_else(|| {
+                let have: Vec<_> = self.bars.iter().map(|bar| bar.index.to_string()).collect();
+                let hint = match have.as_slice() {
+                    [] => "it has no BARs at all".to_owned(),
+                    [one] => format!("it has BAR {one} only"),
+                    more => format!("it has BARs {}", more.join(", ")),
+                };
+                Error::new(
+                    ErrorKind::NotFound,
+                    format!("{} has no BAR {index}", self.address),
+                )
+                .with_hint(hint)
+            })
+    }
+}
+
+/// The text of a file that older kernels or some functions do not have.
+fn optional(path: &Path) -> Result<Option<String>> {
+    match host::read(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The number in a file, written as `0x1af4`.
+fn number<T: TryFrom<u32>>(path: &Path) -> Result<T> {
+    let text = host::read(path)?;
+    text.strip_prefix("0x")
+        .and_then(|digits| u32::from_str_radix(digits, 16).ok())
+        .and_then(|number| number.try_into().ok())
+        .ok_or_else(|| nonsense(path, &text))
+}
+
+/// The kernel shows an override that is not set as `(null)`.
+fn driver_override(dir: &Path) -> Result<Option<String>> {
+    let text = optional(&dir.join("driver_override"))?;
+    Ok(text.filter(|driver| !driver.is_empty() && driver != "(null)"))
+}
+
+fn iommu_group(dir: &Path) -> Result<Option<u32>> {
+    let link: PathBuf = dir.join("iommu_group");
+    let Some(name) = host::link_name(&link)? else {
+        return Ok(None);
+    };
+    name.parse().map(Some).map_err(|_| nonsense(&link, &name))
+}
+
+/// Whether the header type (PCI Local Bus 3.0 section 6.1, offset 0x0e) is other than 0.
+fn is_bridge(config: &Path) -> Result<bool> {
+    let mut header = [0; 0x40];
+    let read = File::open(config).and_then(|mut file| file.read_exact(&mut header));
+    match read {
+        Ok(()) => Ok(header[0x0e] & 0x7f != 0),
+        Err(e) => Err(Error::from_os(
+            format!("cannot read {}", config.display()),
+            e,
+        )),
+    }
+}
+
+fn nonsense(path: &Path, text: &str) -> Error {
+    Error::new(
+        ErrorKind::Other,
+        format!("cannot make sense of {text:?} in {}", path.display()),
+    )
+}

@@ -1,0 +1,185 @@
+//! Where the machine's files are, and how they are read and written.
+
+use crate::PciFunction;
+use io_core::{Error, ErrorKind, Result, pci::PciAddress};
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+/// A machine: where its `/sys` and `/dev` are.
+#[derive(Debug, Clone)]
+pub struct Host {
+    sys: PathBuf,
+    dev: PathBuf,
+}
+
+impl Host {
+    /// The machine that this program runs on.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::at("/")
+    }
+
+    /// A machine whose `sys` and `dev` are folders of `root`.
+    #[must_use]
+    pub fn at(root: impl AsRef<Path>) -> Self {
+        let root = root.as_ref();
+        Self {
+            sys: root.join("sys"),
+            dev: root.join("dev"),
+        }
+    }
+
+    /// Every PCI function, ordered by address.
+    ///
+    /// # Errors
+    ///
+    /// The machine shows no PCI bus, or shows something of a function that makes no sense.
+    pub fn functions(&self) -> Result<Vec<PciFunction>> {
+        let dir = self.sys.join("bus/pci/devices");
+        let mut functions = Vec::new();
+        for name in names(&dir)? {
+            let address = name.parse().map_err(|e| {
+                Error::new(ErrorKind::Other, format!("cannot read {}", dir.display()))
+                    .with_source(e)
+            })?;
+            match PciFunction::read(self, address) {
+                Ok(function) => functions.push(function),
+                // It went away since the folder was listed.
+                Err(error) if error.kind() == ErrorKind::NotFound => log::debug!("{error}"),
+                Err(error) => return Err(error),
+            }
+        }
+        functions.sort_by_key(|function: &PciFunction| function.address);
+        Ok(functions)
+    }
+
+    /// The PCI function at `address`.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or the machine shows something of it that makes no sense.
+    pub fn function(&self, address: PciAddress) -> Result<PciFunction> {
+        if !self.function_dir(address).exists() {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("there is no PCI device {address} on this machine"),
+            )
+            .with_hint("`outboard list` shows those that there are"));
+        }
+        PciFunction::read(self, address)
+    }
+
+    /// The device nodes through which a program reaches VFIO: `/dev/vfio`.
+    #[must_use]
+    pub fn vfio_dir(&self) -> PathBuf {
+        self.dev.join("vfio")
+    }
+
+    /// The members of an IOMMU group, ordered by address.
+    ///
+    /// # Errors
+    ///
+    /// There is no such group.
+    pub fn iommu_group(&self, group: u32) -> Result<Vec<PciFunction>> {
+        let dir = self
+            .sys
+            .join(format!("kernel/iommu_groups/{group}/devices"));
+        let mut members = Vec::new();
+        // A group may have members that are on no PCI bus; they have other names.
+        for address in names(&dir)?.iter().filter_map(|name| name.parse().ok()) {
+            members.push(self.function(address)?);
+        }
+        members.sort_by_key(|member: &PciFunction| member.address);
+        Ok(members)
+    }
+
+    pub(crate) fn function_dir(&self, address: PciAddress) -> PathBuf {
+        self.sys.join("bus/pci/devices").join(address.to_string())
+    }
+
+    /// The drivers of the PCI bus that are loaded.
+    pub(crate) fn drivers(&self) -> Result<Vec<String>> {
+        names(&self.sys.join("bus/pci/drivers"))
+    }
+
+    pub(crate) fn driver_dir(&self, driver: &str) -> PathBuf {
+        self.sys.join("bus/pci/drivers").join(driver)
+    }
+
+    pub(crate) fn drivers_probe(&self) -> PathBuf {
+        self.sys.join("bus/pci/drivers_probe")
+    }
+
+    /// Whether the kernel allows VFIO without an IOMMU (`enable_unsafe_noiommu_mode`).
+    pub(crate) fn allows_noiommu(&self) -> bool {
+        let path = self
+            .sys
+            .join("module/vfio/parameters/enable_unsafe_noiommu_mode");
+        fs::read_to_string(path).is_ok_and(|text| matches!(text.trim(), "Y" | "y" | "1"))
+    }
+
+    /// The node of the UIO device that `address` has, once uio_pci_generic has it.
+    pub(crate) fn uio_node(&self, address: PciAddress) -> Option<PathBuf> {
+        let uio = names(&self.function_dir(address).join("uio")).ok()?;
+        uio.first().map(|name| self.dev.join(name))
+    }
+}
+
+/// The names of what is in `dir`.
+fn names(dir: &Path) -> Result<Vec<String>> {
+    let read = || -> io::Result<Vec<String>> {
+        fs::read_dir(dir)?
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect()
+    };
+    read().map_err(|e| Error::from_os(format!("cannot read the folder {}", dir.display()), e))
+}
+
+/// The text of a file of `/sys`, without the newline at its end.
+pub(crate) fn read(path: &Path) -> Result<String> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(text.trim_end().to_owned()),
+        Err(e) => Err(Error::from_os(format!("cannot read {}", path.display()), e)),
+    }
+}
+
+/// The name of what a link of `/sys` points to, if there is such a link.
+pub(crate) fn link_name(path: &Path) -> Result<Option<String>> {
+    match fs::read_link(path) {
+        Ok(target) => Ok(target
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::from_os(
+            format!("cannot read the link {}", path.display()),
+            e,
+        )),
+    }
+}
+
+/// Writes to a file of `/sys`, all at once, as the kernel wants it.
+pub(crate) fn write(path: &Path, value: &str) -> Result<()> {
+    log::debug!("writing {value:?} to {}", path.display());
+    // Never created: /sys answers an attempt to create a file with a misleading EACCES.
+    let written = OpenOptions::new()
+        .write(true)
+        .open(path)
+        .and_then(|mut file| {
+            let count = file.write(value.as_bytes())?;
+            if count == value.len() {
+                Ok(())
+            } else {
+                Err(io::ErrorKind::WriteZero.into())
+            }
+        });
+    written.map_err(|e| {
+        let error = Error::from_os(format!("cannot write {value:?} to {}", path.display()), e);
+        match error.kind() {
+            ErrorKind::PermissionDenied => error.with_hint("this needs root: run it with sudo"),
+            _ => error,
+        }
+    })
+}
