@@ -1,0 +1,128 @@
+//! The IOMMU group: what can be given to a program, and what stands in the way.
+
+use crate::{container::Container, sys};
+use io_core::{Error, ErrorKind, Result, pci::PciAddress};
+use pci_host::{Host, PciFunction};
+use std::{
+    ffi::CString,
+    fs::{File, OpenOptions},
+    io,
+    os::fd::{AsFd, OwnedFd},
+    path::{Path, PathBuf},
+};
+use vfio_bindings::bindings::vfio::VFIO_GROUP_FLAGS_VIABLE;
+
+/// An open `/dev/vfio/GROUP`. The kernel lets one program have it at a time.
+#[derive(Debug)]
+pub(crate) struct Group {
+    file: File,
+    path: PathBuf,
+}
+
+impl Group {
+    /// Opens the group of `function` and puts it into `container`.
+    pub(crate) fn open(host: &Host, function: &PciFunction, container: &Container) -> Result<Self> {
+        let address = function.address;
+        let Some(number) = function.iommu_group else {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("{address} is in no IOMMU group, so that VFIO cannot isolate it"),
+            )
+            .with_hint("switch the IOMMU on in the firmware's setup and for the kernel"));
+        };
+        let path = host.vfio_dir().join(number.to_string());
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(|e| open_error(host, address, number, &path, e))?;
+        let group = Self { file, path };
+        group.check_viable(host, number, address)?;
+        sys::group_set_container(group.file.as_fd(), container.as_fd()).map_err(|errno| {
+            let message = format!("cannot put {} into a VFIO container", group.path.display());
+            Error::from_os(message, io::Error::from(errno))
+        })?;
+        Ok(group)
+    }
+
+    /// The file of the member at `address`.
+    pub(crate) fn device(&self, address: PciAddress) -> Result<OwnedFd> {
+        let name = CString::new(address.to_string()).expect("an address has no NUL");
+        sys::group_get_device_fd(self.file.as_fd(), &name).map_err(|errno| {
+            let message = format!("cannot open {address} in {}", self.path.display());
+            Error::from_os(message, io::Error::from(errno))
+        })
+    }
+
+    /// Refuses a group with a member that a driver of the kernel has.
+    fn check_viable(&self, host: &Host, number: u32, address: PciAddress) -> Result<()> {
+        let flags = sys::group_flags(self.file.as_fd()).map_err(|errno| {
+            let message = format!("cannot ask for the status of {}", self.path.display());
+            Error::from_os(message, io::Error::from(errno))
+        })?;
+        if flags & VFIO_GROUP_FLAGS_VIABLE != 0 {
+            return Ok(());
+        }
+        let in_the_way: Vec<_> = host
+            .iommu_group(number)?
+            .into_iter()
+            .filter(stands_in_the_way)
+            .collect();
+        let names = in_the_way.iter().map(|member| {
+            format!(
+                "{} ({})",
+                member.address,
+                member.driver.as_deref().unwrap_or_default()
+            )
+        });
+        let binds = in_the_way
+            .iter()
+            .map(|member| format!("sudo outboard bind {}", member.address));
+        Err(Error::new(
+            ErrorKind::Busy,
+            format!(
+                "{address} shares IOMMU group {number} with devices that the kernel drives: {}",
+                names.collect::<Vec<_>>().join(", ")
+            ),
+        )
+        .with_hint(format!(
+            "the IOMMU cannot keep them apart; bind them to vfio-pci too: {}",
+            binds.collect::<Vec<_>>().join("; ")
+        )))
+    }
+}
+
+/// Whether a member keeps its group from being opened. The kernel does not mind a bridge's driver.
+fn stands_in_the_way(member: &PciFunction) -> bool {
+    let driver = member.driver.as_deref();
+    !member.is_bridge && driver.is_some_and(|driver| driver != "vfio-pci" && driver != "pci-stub")
+}
+
+fn open_error(
+    host: &Host,
+    address: PciAddress,
+    group: u32,
+    path: &Path,
+    source: io::Error,
+) -> Error {
+    let error = Error::from_os(
+        format!("cannot open {} of {address}", path.display()),
+        source,
+    );
+    let node = path.display();
+    let hint = match error.kind() {
+        ErrorKind::PermissionDenied => {
+            let members = host.iommu_group(group).unwrap_or_default();
+            let members: Vec<_> = members.iter().map(|m| m.address.to_string()).collect();
+            format!(
+                "give your user that node: sudo chown $USER {node} (it gives every device of IOMMU \
+                 group {group}: {})",
+                members.join(", ")
+            )
+        }
+        ErrorKind::Busy => format!("another program has it open: sudo fuser -v {node} names it"),
+        ErrorKind::NotFound => format!("is {address} still bound? sudo outboard bind {address}"),
+        _ => return error,
+    };
+    error.with_hint(hint)
+}

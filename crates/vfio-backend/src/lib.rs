@@ -1,0 +1,49 @@
+//! PCI devices through VFIO: open one, read its configuration space, map its BARs.
+//!
+//! VFIO (Documentation/driver-api/vfio.rst in the kernel's source) gives a program in user space a
+//! device that an IOMMU keeps away from everything else. The unit of isolation is the **IOMMU
+//! group**: all of its members must be with vfio-pci, or with no driver, before one of them can be
+//! opened. A group belongs to a **container**, which holds the translations; this crate uses the
+//! type 1 version 2 IOMMU.
+//!
+//! # Permissions
+//!
+//! [Binding](pci_host::Host::plan_bind) a device to vfio-pci takes root, once. Opening it takes
+//! read and write permission on `/dev/vfio/GROUP`, and no more: `sudo chown $USER /dev/vfio/7` gives it
+//! until the next boot. It gives every device of that group.
+//!
+//! # What opening does to the device
+//!
+//! The kernel resets a function when it is opened, and again when it is closed, if it knows how
+//! ([`reset_methods`](pci_host::PciFunction::reset_methods)). What was loaded into the device may not
+//! outlive the [`VfioDevice`].
+//!
+//! ```no_run
+//! use io_core::Io;
+//! use pci_host::Host;
+//! use vfio_backend::VfioDevice;
+//!
+//! let host = Host::system();
+//! let device = VfioDevice::open(&host, "0000:01:00.0".parse()?)?;
+//! let bar = device.map_bar(0)?;
+//! let registers = bar.mmio::<0x100>()?; // at least 0x100 bytes, or an error that says how many
+//! println!("identification: {:#010x}", registers.read32::<0x00>());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Everything is closed when it is dropped, in the order that the kernel needs: BARs, device, group,
+//! container. A mapped BAR keeps its device open. Mappings are not inherited by child processes
+//! (`MADV_DONTFORK`): a child that had one would keep the kernel from ever taking the device back.
+
+mod bar;
+mod config;
+mod container;
+mod device;
+mod group;
+mod region;
+mod sys;
+
+pub use bar::MappedBar;
+pub use config::ConfigSpace;
+pub use device::VfioDevice;
+pub use region::RegionInfo;
