@@ -1,0 +1,230 @@
+//! An image into plain memory: checked, written, read back.
+
+use io_core::{AccessError, AccessWidth, Io, Region, SysOrIoMap};
+use sha2::Digest;
+use std::fmt;
+
+/// How many bytes go between two reports of progress. A multiple of every access width.
+const CHUNK: usize = 256 << 10;
+
+/// An image on its way into memory, known to fit there.
+#[derive(Debug, Clone, Copy)]
+pub struct Upload<'a> {
+    target: SysOrIoMap<'a, Region>,
+    offset: usize,
+    image: &'a [u8],
+    width: AccessWidth,
+}
+
+impl<'a> Upload<'a> {
+    /// The upload of `image` to `offset` (in bytes) of `target`, by accesses of `width`.
+    ///
+    /// Nothing is written yet.
+    ///
+    /// # Errors
+    ///
+    /// The image is empty or does not fit in what `target` has from `offset` on, or `width` is exact
+    /// and the offset or the length of the image is no multiple of it.
+    pub fn new(
+        target: SysOrIoMap<'a, Region>,
+        offset: usize,
+        image: &'a [u8],
+        width: AccessWidth,
+    ) -> Result<Self, UploadError> {
+        let room = target.size().saturating_sub(offset);
+        if image.is_empty() {
+            return Err(UploadError::Empty);
+        }
+        if image.len() > room {
+            return Err(UploadError::TooLarge {
+                image: image.len(),
+                offset,
+                room,
+            });
+        }
+        if let AccessWidth::Exact(exact) = width {
+            let width = exact.bytes();
+            if offset % width != 0 {
+                return Err(UploadError::Offset { offset, width });
+            }
+            if image.len() % width != 0 {
+                return Err(UploadError::Length {
+                    image: image.len(),
+                    width,
+                });
+            }
+        }
+        Ok(Self {
+            target,
+            offset,
+            image,
+            width,
+        })
+    }
+
+    /// Writes the image, in ascending order. `progress` is told how many bytes are written so far.
+    pub fn write(&self, mut progress: impl FnMut(usize)) {
+        let mut done = 0;
+        for chunk in self.image.chunks(CHUNK) {
+            checked(
+                self.target
+                    .copy_from_slice(self.offset + done, chunk, self.width),
+            );
+            done += chunk.len();
+            progress(done);
+        }
+    }
+
+    /// Reads all of it back and compares. `progress` is told how many bytes are read so far.
+    ///
+    /// Reading from a device also makes sure that everything written to it before has arrived (PCI
+    /// Local Bus 3.0 section 3.2.5).
+    pub fn read_back(&self, mut progress: impl FnMut(usize)) -> ReadBack {
+        let mut hash = sha2::Sha256::new();
+        let mut difference = None;
+        let mut done = 0;
+        let mut buffer = vec![0; CHUNK.min(self.image.len())];
+        for expected in self.image.chunks(CHUNK) {
+            buffer.truncate(expected.len());
+            checked(
+                self.target
+                    .copy_to_slice(self.offset + done, &mut buffer, self.width),
+            );
+            hash.update(&buffer);
+            if difference.is_none() {
+                difference = Difference::first(done, expected, &buffer);
+            }
+            done += expected.len();
+            progress(done);
+        }
+        ReadBack {
+            sha256: Sha256(hash.finalize().into()),
+            difference,
+        }
+    }
+}
+
+/// Every chunk is a part of what `Upload::new` has checked.
+fn checked(copied: Result<(), AccessError>) {
+    copied.expect("the whole image fits, and so does each part of it");
+}
+
+/// What was found in the memory after an upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadBack {
+    /// Of the bytes that were read back.
+    pub sha256: Sha256,
+    /// The first byte that differs from the image.
+    pub difference: Option<Difference>,
+}
+
+/// A byte that is not what was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Difference {
+    /// Where in the image, in bytes.
+    pub offset: usize,
+    /// What the image has there.
+    pub expected: u8,
+    /// What the memory has there.
+    pub found: u8,
+}
+
+impl Difference {
+    /// The first one between two slices that start at `offset` of the image.
+    fn first(offset: usize, expected: &[u8], found: &[u8]) -> Option<Self> {
+        let (at, (expected, found)) = expected
+            .iter()
+            .zip(found)
+            .enumerate()
+            .find(|(_, (expected, found))| expected != found)?;
+        Some(Self {
+            offset: offset + at,
+            expected: *expected,
+            found: *found,
+        })
+    }
+}
+
+/// A SHA-256 hash (FIPS 180-4). Shown as sha256sum shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sha256(pub [u8; 32]);
+
+impl Sha256 {
+    /// Of these bytes.
+    ///
+    /// ```
+    /// let hash = firmware::Sha256::of(b"abc").to_string();
+    /// assert_eq!(hash, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    /// ```
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(sha2::Sha256::digest(bytes).into())
+    }
+}
+
+impl fmt::Display for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Why an image cannot be uploaded. Nothing was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UploadError {
+    /// The image has no bytes.
+    Empty,
+    /// The image has more bytes than the memory from the offset on.
+    TooLarge {
+        /// The size of the image, in bytes.
+        image: usize,
+        /// Where it was to go.
+        offset: usize,
+        /// How many bytes there are from there on.
+        room: usize,
+    },
+    /// The offset is no multiple of the exact access width.
+    Offset {
+        /// The offset, in bytes.
+        offset: usize,
+        /// The width, in bytes.
+        width: usize,
+    },
+    /// The image is no whole number of accesses of the exact width.
+    Length {
+        /// The size of the image, in bytes.
+        image: usize,
+        /// The width, in bytes.
+        width: usize,
+    },
+}
+
+impl fmt::Display for UploadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the image is empty"),
+            Self::TooLarge {
+                image,
+                offset,
+                room,
+            } => {
+                write!(
+                    f,
+                    "the image has {image} bytes, and {room} fit at offset {offset:#x}"
+                )
+            }
+            Self::Offset { offset, width } => {
+                write!(
+                    f,
+                    "offset {offset:#x} is no multiple of the access width, {width} bytes"
+                )
+            }
+            Self::Length { image, width } => write!(
+                f,
+                "the image has {image} bytes, which is no multiple of the access width, {width} bytes"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for UploadError {}
