@@ -1,0 +1,126 @@
+//! The command line.
+
+use crate::{failure, units};
+use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser};
+use io_core::{AccessWidth, Width, pci::PciAddress};
+use std::{path::PathBuf, time::Duration};
+
+/// Drivers for real PCI devices, outside the kernel.
+#[derive(Debug, Parser)]
+#[command(version, after_help = failure::EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Print the result, or the error, as one JSON object
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// Say on standard error what is done on the way
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the PCI devices of this machine
+    List(ListArgs),
+    /// Bind a device to vfio-pci, away from the kernel's own driver
+    Bind(BindArgs),
+    /// Give a device back to the kernel's own driver
+    Release(ReleaseArgs),
+    /// Work with firmware
+    Fw {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: FwCommand,
+    },
+}
+
+/// What to do with firmware.
+#[derive(Debug, Subcommand)]
+pub enum FwCommand {
+    /// Write a file into a BAR, read it back and compare
+    ///
+    /// The device must be bound to vfio-pci. The kernel may reset it when it is opened and when it is
+    /// closed again; then what was loaded does not stay.
+    Load(LoadArgs),
+}
+
+/// The arguments of `list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Only these devices, such as 0000:01:00.0 or 01:00.0
+    #[arg(value_name = "DEV")]
+    pub devices: Vec<PciAddress>,
+}
+
+/// The arguments of `bind`.
+#[derive(Debug, Args)]
+pub struct BindArgs {
+    /// The device, such as 0000:01:00.0 or 01:00.0
+    #[arg(value_name = "DEV")]
+    pub device: PciAddress,
+
+    /// The driver to bind it to
+    #[arg(long, default_value = "vfio-pci")]
+    pub driver: String,
+
+    /// How many seconds to wait for the device node
+    #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = units::seconds)]
+    pub timeout: Duration,
+
+    /// Show what would be written to /sys, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// The arguments of `release`.
+#[derive(Debug, Args)]
+pub struct ReleaseArgs {
+    /// The device, such as 0000:01:00.0 or 01:00.0
+    #[arg(value_name = "DEV")]
+    pub device: PciAddress,
+
+    /// Show what would be written to /sys, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// The arguments of `fw load`.
+#[derive(Debug, Args)]
+pub struct LoadArgs {
+    /// The device, such as 0000:01:00.0 or 01:00.0
+    #[arg(value_name = "DEV")]
+    pub device: PciAddress,
+
+    /// The file to load, as it is
+    pub file: PathBuf,
+
+    /// The BAR to load it into, 0 to 5
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=5))]
+    pub bar: u8,
+
+    /// Where in the BAR, in bytes: 4096, 0x1000 or 4K
+    #[arg(long, default_value = "0", value_parser = units::number)]
+    pub offset: usize,
+
+    /// The width of each access in bytes [default: the widest that is aligned]
+    #[arg(long, value_name = "BYTES", value_parser = width_parser(), hide_possible_values = false)]
+    pub width: Option<AccessWidth>,
+
+    /// Check everything that can be checked, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+fn width_parser() -> impl TypedValueParser<Value = AccessWidth> {
+    PossibleValuesParser::new(["1", "2", "4", "8"]).try_map(|bytes| {
+        let width = bytes.parse().ok().and_then(Width::from_bytes);
+        width
+            .map(AccessWidth::Exact)
+            .ok_or("the width is 1, 2, 4 or 8 bytes")
+    })
+}

@@ -1,0 +1,150 @@
+//! How a command fails: a sentence, what to do, and an exit status of its own.
+
+use crate::report;
+use io_core::ErrorKind;
+use serde_json::json;
+use std::{error::Error, io, process::ExitCode};
+
+/// The exit statuses, as the help shows them.
+pub const EXIT_CODES: &str = "\
+Exit status:
+  0   done, or nothing had to be done
+  1   failed in a way that has no status of its own
+  2   the command line makes no sense
+  3   there is no such device, BAR, driver or file
+  4   a permission is missing
+  5   refused: in use, not bound, or not a device to do this with
+  6   what was read back differs from what was written
+  7   not done in time
+  9   the machine, its kernel or the device cannot do this
+  11  the file cannot be loaded as it is";
+
+/// Why a command failed.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    message: String,
+    hint: Option<String>,
+}
+
+/// The exit statuses of failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Whoever read our output has gone away; that is nobody's failure.
+    BrokenPipe,
+    Other,
+    NotFound,
+    Permission,
+    Refused,
+    Different,
+    TimedOut,
+    Unsupported,
+    InvalidFile,
+}
+
+impl Exit {
+    fn code(self) -> u8 {
+        match self {
+            Self::BrokenPipe => 0,
+            Self::Other => 1,
+            Self::NotFound => 3,
+            Self::Permission => 4,
+            Self::Refused => 5,
+            Self::Different => 6,
+            Self::TimedOut => 7,
+            Self::Unsupported => 9,
+            Self::InvalidFile => 11,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::BrokenPipe => "broken_pipe",
+            Self::Other => "other",
+            Self::NotFound => "not_found",
+            Self::Permission => "permission_denied",
+            Self::Refused => "refused",
+            Self::Different => "different",
+            Self::TimedOut => "timed_out",
+            Self::Unsupported => "unsupported",
+            Self::InvalidFile => "invalid_file",
+        }
+    }
+}
+
+impl Failure {
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Tells the user, and gives the status to exit with.
+    pub fn print(self, json: bool) -> ExitCode {
+        if self.exit != Exit::BrokenPipe {
+            report::complain("error", &self.message);
+            if let Some(hint) = &self.hint {
+                report::complain(" hint", hint);
+            }
+            if json {
+                let error = json!({
+                    "kind": self.exit.name(),
+                    "exit": self.exit.code(),
+                    "message": self.message,
+                    "hint": self.hint,
+                });
+                // Nothing is left to be done if this cannot be written either.
+                let _ =
+                    report::print_json(&json!({ "schema": "outboard.error/1", "error": error }));
+            }
+        }
+        ExitCode::from(self.exit.code())
+    }
+}
+
+impl From<io_core::Error> for Failure {
+    fn from(error: io_core::Error) -> Self {
+        let exit = match error.kind() {
+            ErrorKind::NotFound => Exit::NotFound,
+            ErrorKind::PermissionDenied => Exit::Permission,
+            ErrorKind::Busy | ErrorKind::NotBound | ErrorKind::InvalidInput => Exit::Refused,
+            ErrorKind::TimedOut => Exit::TimedOut,
+            ErrorKind::Unsupported => Exit::Unsupported,
+            _ => Exit::Other,
+        };
+        Self {
+            exit,
+            message: chain(&error),
+            hint: error.hint().map(str::to_owned),
+        }
+    }
+}
+
+/// A failure to print.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::new(Exit::BrokenPipe, ""),
+            _ => Self::new(Exit::Other, format!("cannot print: {error}")),
+        }
+    }
+}
+
+/// An error and everything behind it, in one line.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,44 @@
+//! The `outboard` command: list PCI devices, bind them to vfio-pci, load firmware into them.
+#![forbid(unsafe_code)]
+
+mod bind;
+mod cli;
+mod failure;
+mod list;
+mod load;
+mod names;
+mod progress;
+mod report;
+mod units;
+
+use clap::Parser;
+use cli::{Cli, Command, FwCommand};
+use failure::Failure;
+use report::Report;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut logger = env_logger::Builder::from_env("OUTBOARD_LOG");
+    if cli.verbose {
+        logger.filter_level(log::LevelFilter::Debug);
+    }
+    logger.init();
+
+    let done = run(&cli.command).and_then(|report| report.print(cli.json));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.print(cli.json),
+    }
+}
+
+fn run(command: &Command) -> Result<Report, Failure> {
+    match command {
+        Command::List(args) => list::run(args),
+        Command::Bind(args) => bind::bind(args),
+        Command::Release(args) => bind::release(args),
+        Command::Fw {
+            command: FwCommand::Load(args),
+        } => load::run(args),
+    }
+}

@@ -1,0 +1,41 @@
+//! What a command has to say: text for people, JSON for programs.
+
+use crate::failure::Failure;
+use serde_json::{Value, json};
+use std::io::{self, Write};
+
+/// The result of a command.
+#[derive(Debug)]
+pub struct Report {
+    /// The name and version of the shape of `data`: `outboard.list/1`.
+    pub schema: &'static str,
+    /// For programs.
+    pub data: Value,
+    /// For people.
+    pub text: String,
+}
+
+impl Report {
+    /// Prints it to standard output.
+    pub fn print(&self, json: bool) -> Result<(), Failure> {
+        if json {
+            print_json(&json!({ "schema": self.schema, "data": self.data }))?;
+        } else {
+            io::stdout().write_all(self.text.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// Prints one JSON object to standard output.
+pub fn print_json(value: &Value) -> io::Result<()> {
+    let mut out = io::stdout();
+    writeln!(out, "{value:#}")?;
+    out.flush()
+}
+
+/// Says something on standard error.
+pub fn complain(what: &str, message: &str) {
+    // Nothing is left to be done if even this cannot be written.
+    let _ = writeln!(io::stderr(), "{what}: {message}");
+}
