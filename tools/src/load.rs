@@ -199,7 +199,10 @@ fn report(
         format!("{path} into BAR {bar} of {device}, at offset {offset:#x}"),
     );
     line("written", speed(bytes, write_time));
-    line("read back", speed(bytes, read_time));
+    line(
+        "read back",
+        speed(bytes, read_time) + ", hashing and comparing included",
+    );
     line("sha256 of file", sha256.to_string());
     line("sha256 of read-back", back.sha256.to_string());
     line(

@@ -69,8 +69,8 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// The driver is not loaded, the function is a bridge, or the driver is vfio-pci and there is no
-    /// IOMMU.
+    /// The driver is not loaded, or is not one that hands functions to user space; the function is a
+    /// bridge; or the driver is vfio-pci and there is no IOMMU.
     pub fn plan_bind(&self, function: &PciFunction, driver: &str) -> Result<Plan> {
         let mut plan = Plan {
             before: function.clone(),
@@ -80,7 +80,8 @@ impl Host {
         if function.driver.as_deref() == Some(driver) {
             return Ok(plan);
         }
-        self.check_bindable(function, driver)?;
+        self.check_driver(driver)?;
+        self.check_function(function, driver)?;
         if function.driver_override.as_deref() != Some(driver) {
             plan.steps.push(self.set_override(function, driver));
         }
@@ -214,8 +215,10 @@ impl Host {
         }
     }
 
-    fn check_bindable(&self, function: &PciFunction, driver: &str) -> Result<()> {
-        let address = function.address;
+    /// Refuses a driver that is not there, and one that would take any function for its own: an
+    /// override makes the kernel skip the driver's list of ids, and e1000e given an NVMe controller
+    /// brings the kernel down.
+    fn check_driver(&self, driver: &str) -> Result<()> {
         let drivers = self.drivers()?;
         if !drivers.iter().any(|name| name == driver) {
             let dashed = driver.replace('_', "-");
@@ -227,6 +230,22 @@ impl Host {
             let message = format!("there is no PCI driver {driver:?} loaded");
             return Err(Error::new(ErrorKind::NotFound, message).with_hint(hint));
         }
+        if !USERSPACE_DRIVERS.contains(&driver) && !driver.contains("vfio") {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("{driver} is a driver of the kernel's own, and does not hand devices over"),
+            )
+            .with_hint(format!(
+                "bind to one that does ({}); to go back to the kernel's own driver, release the \
+                 device",
+                USERSPACE_DRIVERS.join(", ")
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_function(&self, function: &PciFunction, driver: &str) -> Result<()> {
+        let address = function.address;
         if function.is_bridge {
             return Err(Error::new(
                 ErrorKind::InvalidInput,

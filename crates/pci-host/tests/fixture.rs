@@ -283,6 +283,13 @@ fn what_cannot_be_bound_is_refused_before_anything_is_written() {
         let error = machine.host.plan_bind(&function, driver).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound, "{driver:?}");
     }
+    // It would take whatever it is given, and bring the kernel down.
+    refused(
+        &function,
+        "e1000e",
+        ErrorKind::InvalidInput,
+        "e1000e is a driver of the kernel's own, and does not hand devices over",
+    );
     let error = machine.host.plan_bind(&function, "vfio_pci").unwrap_err();
     assert_eq!(error.hint(), Some("did you mean vfio-pci?"));
     function.iommu_group = None;

@@ -1,0 +1,89 @@
+//! Binding and releasing real functions, in the lab: what the kernel makes of it.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use io_core::{ErrorKind, pci::PciAddress};
+use pci_host::{Host, PciFunction};
+use std::{env, time::Duration};
+
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// The machine, if it is the lab: on any other, a bind could take the network or the disk away.
+fn lab() -> Host {
+    assert!(
+        env::var_os("OUTBOARD_LAB").is_some(),
+        "these tests are run by `cargo xtask test`"
+    );
+    Host::system()
+}
+
+fn at(address: &str) -> PciAddress {
+    address.parse().unwrap()
+}
+
+/// What a release must leave as it was.
+fn state(host: &Host) -> Vec<(PciAddress, Option<String>, Option<String>)> {
+    let of = |f: PciFunction| (f.address, f.driver, f.driver_override);
+    host.functions().unwrap().into_iter().map(of).collect()
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn a_function_goes_to_vfio_and_comes_back_to_what_it_was() {
+    let host = lab();
+    let before = state(&host);
+    // ivshmem and edu have no driver in the kernel; the NIC and the NVMe controller have one.
+    for (address, driver) in [
+        ("00:10.0", None),
+        ("00:03.0", None),
+        ("03:00.0", Some("e1000e")),
+        ("04:00.0", Some("nvme")),
+    ] {
+        let function = host.function(at(address)).unwrap();
+        assert_eq!(function.driver.as_deref(), driver);
+        let plan = host.plan_bind(&function, "vfio-pci").unwrap();
+        let (bound, node) = host.execute(&plan, DEADLINE).unwrap();
+        assert_eq!(bound.driver.as_deref(), Some("vfio-pci"));
+        assert_eq!(bound.driver_override.as_deref(), Some("vfio-pci"));
+        assert!(node.unwrap().starts_with("/dev/vfio"));
+
+        let (released, _) = host.execute(&host.plan_release(&bound), DEADLINE).unwrap();
+        assert_eq!(released.driver.as_deref(), driver, "{address}");
+        assert_eq!(released.driver_override, None, "{address}");
+    }
+    assert_eq!(state(&host), before);
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn a_bind_that_the_driver_refuses_is_undone() {
+    let host = lab();
+    let before = state(&host);
+    let mut port = host.function(at("00:05.0")).unwrap();
+    assert!(
+        host.plan_bind(&port, "vfio-pci").is_err(),
+        "we refuse it ourselves"
+    );
+    // As far as the plan knows this is no bridge: the kernel is the one to refuse it.
+    port.is_bridge = false;
+    let plan = host.plan_bind(&port, "vfio-pci").unwrap();
+    assert_eq!(plan.steps().len(), 3, "override, unbind, probe");
+    let error = host.execute(&plan, DEADLINE).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(
+        error
+            .to_string()
+            .starts_with("the driver vfio-pci did not take 0000:00:05.0; ")
+    );
+    assert_eq!(state(&host), before, "{error}");
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn uio_has_a_node_of_its_own() {
+    let host = lab();
+    let function = host.function(at("00:03.0")).unwrap();
+    let plan = host.plan_bind(&function, "uio_pci_generic").unwrap();
+    let (bound, node) = host.execute(&plan, DEADLINE).unwrap();
+    assert!(node.unwrap().starts_with("/dev/uio0"));
+    host.execute(&host.plan_release(&bound), DEADLINE).unwrap();
+}
