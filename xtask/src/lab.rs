@@ -1,0 +1,222 @@
+//! `cargo xtask lab`: boots QEMU with the standard devices and runs a command in the guest.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::error::{Context, Result};
+use crate::initrd::{self, Contents};
+use crate::kernel::{self, Kernel};
+use crate::machine::{Machine, Outcome};
+use crate::topology;
+use crate::{channels, ending, guest, packages, static_build};
+
+/// The file of the serial console.
+const CONSOLE: &str = "console.log";
+
+/// The kernel's command line. A panic ends QEMU; its self-tests of cryptography would take half a second.
+const CMDLINE: &str = "console=ttyS0 panic=-1 quiet cryptomgr.notests";
+const CMDLINE_IOMMU: &str = "console=ttyS0 panic=-1 quiet cryptomgr.notests intel_iommu=on";
+
+/// Run a command as root in a virtual machine with PCI devices, and exit with its status
+///
+/// 124: the time was over. 125: QEMU, the guest or its kernel crashed or hangs; the end of the console is shown.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// The kernel: the distribution's (`stock`), or a bzImage with everything built in
+    #[arg(long, value_name = "stock|PATH", default_value = "stock")]
+    pub kernel: kernel::Choice,
+    /// The IOMMU
+    #[arg(long, value_enum, default_value_t = Iommu::Intel)]
+    pub iommu: Iommu,
+    /// More arguments for QEMU, quoted as for a shell; may be repeated
+    #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
+    pub qemu: Vec<String>,
+    /// A folder that the guest sees, read-only, at the same path; may be repeated
+    #[arg(long, value_name = "HOSTDIR")]
+    pub share: Vec<PathBuf>,
+    /// A folder that the guest may write to, at the same path; made if missing. `ivshmem.mem`, the memory behind
+    /// 0000:00:10.0, and `console.log` are put there too
+    #[arg(long, value_name = "HOSTDIR")]
+    pub out: Option<PathBuf>,
+    /// The guest's files: busybox only, or the host's with changes kept in memory
+    #[arg(long, value_enum, default_value_t = Rootfs::Minimal)]
+    pub rootfs: Rootfs,
+    /// Use KVM instead of emulating the processor
+    #[arg(long)]
+    pub kvm: bool,
+    /// How many seconds the command may take
+    #[arg(long, value_name = "S")]
+    pub timeout: Option<u64>,
+    /// The command and its arguments; without one, a shell in this terminal
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// The IOMMU of the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Iommu {
+    /// Intel's, with interrupt remapping.
+    Intel,
+    /// None.
+    None,
+}
+
+/// The root file system of the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Rootfs {
+    /// busybox and `outboard`.
+    Minimal,
+    /// The host's, read-only, under an overlay in memory.
+    Host,
+}
+
+/// Boots the guest, runs the command and returns the status to exit with.
+pub fn run(options: &Options) -> Result<u8> {
+    let interactive = options.command.is_empty();
+    if interactive && !std::io::stdin().is_terminal() {
+        return Err("a shell needs a terminal; please give a command after --".into());
+    }
+    packages::ensure_lab()?;
+    let kernel = kernel::ready(&options.kernel)?;
+    let outboard = static_build::outboard()?;
+    let folder = tempfile::Builder::new()
+        .prefix("outboard-lab-")
+        .tempdir()
+        .context(|| "cannot make a temporary folder")?;
+    let folder = folder.path();
+    let out = out_folder(options, folder)?;
+    let mut qemu = prepare(options, folder, &out, &kernel, &outboard)?;
+    let log = folder.join("qemu.log");
+    qemu.stderr(fs::File::create(&log)?);
+    if interactive {
+        eprintln!("xtask: booting; leave the guest's shell with exit, or end QEMU with Ctrl-A x");
+        qemu.stdin(Stdio::inherit());
+    } else {
+        qemu.stdin(Stdio::null());
+    }
+    let machine = Machine::start(&mut qemu, folder)?;
+    let outcome = machine.watch(options.timeout.map(Duration::from_secs))?;
+    match outcome {
+        Outcome::SwitchedOff if interactive => Ok(0),
+        outcome => ending::status(outcome, &out.join(CONSOLE), &log),
+    }
+}
+
+/// Where the memory of ivshmem-plain and the console go.
+fn out_folder(options: &Options, folder: &Path) -> Result<PathBuf> {
+    let Some(out) = &options.out else {
+        return Ok(folder.to_owned());
+    };
+    fs::create_dir_all(out).context(|| format!("cannot make {}", out.display()))?;
+    std::path::absolute(out).context(|| format!("cannot use {}", out.display()))
+}
+
+/// Makes the machine's files, and its command line.
+fn prepare(
+    options: &Options,
+    folder: &Path,
+    out: &Path,
+    kernel: &Kernel,
+    outboard: &Path,
+) -> Result<Command> {
+    let shares = guest::shares(options)?;
+    let memory = out.join("ivshmem.mem");
+    if memory.exists() {
+        // It starts as zeroes.
+        fs::remove_file(&memory).context(|| format!("cannot remove {}", memory.display()))?;
+    }
+    let initrd = initrd::build(
+        folder,
+        &Contents {
+            modules: kernel.modules.as_deref(),
+            outboard,
+            config: guest::config(options),
+            mounts: guest::mounts(&shares),
+            command: guest::command(&options.command)?,
+        },
+    )?;
+    // It ends when we do, however that is.
+    let mut qemu = Command::new("setpriv");
+    qemu.args(["--pdeathsig", "KILL", "qemu-system-x86_64"])
+        .args(board(options))
+        .arg("-kernel")
+        .arg(&kernel.image)
+        .arg("-initrd")
+        .arg(initrd)
+        .args(console(&out.join(CONSOLE), options.command.is_empty())?)
+        .args(topology::devices(folder, &memory)?)
+        .args(topology::ports(folder, &channels::NAMES)?)
+        .args(topology::shares(&shares)?);
+    for arguments in &options.qemu {
+        let words = shlex::split(arguments);
+        qemu.args(
+            words.ok_or_else(|| {
+                format!("--qemu '{arguments}' has a quote without its other half")
+            })?,
+        );
+    }
+    Ok(qemu)
+}
+
+/// Processor, memory, chipset, IOMMU, and the kernel's command line.
+fn board(options: &Options) -> Vec<&'static str> {
+    let mut arguments = vec![
+        "-nodefaults",
+        "-display",
+        "none",
+        "-no-reboot",
+        "-smp",
+        "2",
+        "-m",
+        "1024",
+    ];
+    arguments.extend(if options.kvm {
+        ["-accel", "kvm", "-cpu", "host"]
+    } else {
+        ["-accel", "tcg,thread=multi", "-cpu", "qemu64"]
+    });
+    arguments.extend(match options.iommu {
+        // It must come before the devices.
+        Iommu::Intel => {
+            let iommu = "intel-iommu,intremap=on,caching-mode=on";
+            vec![
+                "-machine",
+                "q35,kernel-irqchip=split",
+                "-device",
+                iommu,
+                "-append",
+                CMDLINE_IOMMU,
+            ]
+        }
+        Iommu::None => vec!["-machine", "q35", "-append", CMDLINE],
+    });
+    arguments
+}
+
+/// The serial console: a file, or this terminal as well.
+fn console(file: &Path, interactive: bool) -> Result<Vec<String>> {
+    let file = topology::value(file)?;
+    let words = if interactive {
+        let chardev = format!("stdio,id=console,mux=on,signal=off,logfile={file}");
+        vec![
+            "-chardev".to_owned(),
+            chardev,
+            "-mon".to_owned(),
+            "chardev=console".to_owned(),
+        ]
+    } else {
+        vec![
+            "-chardev".to_owned(),
+            format!("file,id=console,path={file}"),
+        ]
+    };
+    Ok([
+        words,
+        vec!["-serial".to_owned(), "chardev:console".to_owned()],
+    ]
+    .concat())
+}

@@ -1,0 +1,209 @@
+//! One run of QEMU, watched until the guest's command, the guest, QEMU or the time ends.
+
+use std::io;
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::Pid;
+
+use crate::channels::{self, Done};
+use crate::error::{Context, Result};
+use crate::{ivshmem_server, program};
+
+/// A guest that has not started its command after this time never will. It takes some 5 s.
+const BOOT_LIMIT: Duration = Duration::from_secs(120);
+
+/// How long QEMU may take to end when it is asked to.
+const END_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long output may still be on its way when QEMU has ended.
+const DRAIN_LIMIT: Duration = Duration::from_millis(500);
+
+/// What can happen in a run.
+pub enum Event {
+    /// The guest starts its command.
+    Up,
+    /// So many bytes of the command's output were passed on.
+    Copied(usize),
+    /// Our own stdout or stderr takes no more.
+    CannotWrite(io::Error),
+    /// The command ended; `None` if the guest could not tell how.
+    Done(Option<Done>),
+    /// QEMU ended.
+    Ended(io::Result<ExitStatus>),
+    /// We were asked to stop.
+    Interrupted,
+}
+
+/// How a run ended.
+pub enum Outcome {
+    /// The command ended, with this status.
+    Exit(u8),
+    /// QEMU could not start the machine.
+    Refused(ExitStatus),
+    /// The guest ended, by a panic or by its own will, without the command's status.
+    SwitchedOff,
+    /// QEMU ended, or the guest hangs. The sentence says which.
+    Lost(String),
+    /// The time that the user gave was over.
+    TimedOut(Duration),
+    /// We were asked to stop.
+    Interrupted,
+}
+
+/// A running QEMU.
+pub struct Machine {
+    id: Pid,
+    events: Receiver<Event>,
+    ended: bool,
+}
+
+impl Machine {
+    /// Starts `qemu`, whose serial ports are connected to the sockets in `folder`.
+    ///
+    /// It runs under `setpriv --pdeathsig`: when we die, by whatever signal, it dies. That is also why this must be
+    /// called from the main thread.
+    pub fn start(qemu: &mut Command, folder: &Path) -> Result<Self> {
+        let (sender, events) = channel();
+        let signals = SigSet::from_iter([Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM]);
+        signals.thread_block()?;
+        report_signals(signals, sender.clone());
+        channels::open(folder, &sender)?;
+        ivshmem_server::start(folder)?;
+        // A process inherits what is blocked, and QEMU is to end when it is asked to.
+        signals.thread_unblock()?;
+        let child = qemu.spawn();
+        signals.thread_block()?;
+        let mut child = child.context(|| format!("cannot start `{}`", program::line(qemu)))?;
+        let id = Pid::from_raw(i32::try_from(child.id())?);
+        thread::spawn(move || {
+            let _ = sender.send(Event::Ended(child.wait()));
+        });
+        Ok(Self {
+            id,
+            events,
+            ended: false,
+        })
+    }
+
+    /// Waits for the end, whichever it is, and leaves no QEMU behind. The command may take `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// What the command writes cannot be passed on.
+    pub fn watch(mut self, timeout: Option<Duration>) -> Result<Outcome> {
+        let outcome = self.follow(timeout);
+        self.end();
+        outcome
+    }
+
+    fn follow(&mut self, timeout: Option<Duration>) -> Result<Outcome> {
+        let mut since = Instant::now();
+        let mut up = false;
+        let mut copied = 0;
+        let mut done: Option<Done> = None;
+        loop {
+            if let Some(Done { code, bytes }) = done {
+                if copied >= bytes {
+                    return Ok(Outcome::Exit(code));
+                }
+            }
+            let limit = if up { timeout } else { Some(BOOT_LIMIT) };
+            match self.next(limit.map(|limit| limit.saturating_sub(since.elapsed()))) {
+                Some(Event::Up) => {
+                    up = true;
+                    since = Instant::now();
+                }
+                Some(Event::Copied(bytes)) => copied += u64::try_from(bytes)?,
+                Some(Event::CannotWrite(error)) => {
+                    return Err(error).context(
+                        || "the command's output cannot be passed on; the guest was ended",
+                    );
+                }
+                Some(Event::Done(report)) => match report {
+                    Some(report) => done = Some(report),
+                    None => {
+                        return Ok(Outcome::Lost(
+                            "the guest could not say how the command ended".to_owned(),
+                        ));
+                    }
+                },
+                Some(Event::Ended(status)) => {
+                    let status = status.context(|| "cannot wait for QEMU")?;
+                    return Ok(self.gone(status, up));
+                }
+                Some(Event::Interrupted) => return Ok(Outcome::Interrupted),
+                None => {
+                    return Ok(match timeout {
+                        Some(timeout) if up => Outcome::TimedOut(timeout),
+                        _ => Outcome::Lost(format!(
+                            "the guest did not start the command within {} s",
+                            BOOT_LIMIT.as_secs()
+                        )),
+                    });
+                }
+            }
+        }
+    }
+
+    fn gone(&mut self, status: ExitStatus, up: bool) -> Outcome {
+        if !up && !status.success() {
+            return Outcome::Refused(status);
+        }
+        // Pass on what the command wrote last.
+        let start = Instant::now();
+        while self
+            .next(Some(DRAIN_LIMIT.saturating_sub(start.elapsed())))
+            .is_some()
+        {}
+        if status.success() {
+            Outcome::SwitchedOff
+        } else {
+            Outcome::Lost(format!("QEMU ended before the command did ({status})"))
+        }
+    }
+
+    /// The next event, or nothing when `limit` is over.
+    fn next(&mut self, limit: Option<Duration>) -> Option<Event> {
+        let event = match limit {
+            Some(limit) => self.events.recv_timeout(limit),
+            None => self
+                .events
+                .recv()
+                .map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        self.ended |= matches!(event, Ok(Event::Ended(_)));
+        event.ok()
+    }
+
+    /// Ends QEMU: politely first, so that it puts the terminal in order.
+    fn end(&mut self) {
+        for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+            if !self.ended {
+                // It may have ended by itself in this moment.
+                let _ = kill(self.id, signal);
+            }
+            let start = Instant::now();
+            while !self.ended && start.elapsed() < END_LIMIT {
+                self.next(Some(END_LIMIT.saturating_sub(start.elapsed())));
+            }
+        }
+    }
+}
+
+/// Signals that ask us to stop are events, so that no QEMU and no file is left behind. They must be blocked in this
+/// thread, and in those that it starts.
+fn report_signals(signals: SigSet, events: Sender<Event>) {
+    thread::spawn(move || {
+        while signals.wait().is_ok() {
+            if events.send(Event::Interrupted).is_err() {
+                // The run is over.
+                std::process::exit(1);
+            }
+        }
+    });
+}

@@ -1,0 +1,55 @@
+//! What people do with this checkout: boot the lab, test everything, see the demo.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that people run in a terminal"
+)]
+
+mod cache;
+mod channels;
+mod demo;
+mod ending;
+mod error;
+mod guest;
+mod initrd;
+mod ivshmem_server;
+mod kernel;
+mod lab;
+mod machine;
+mod modules;
+mod packages;
+mod program;
+mod static_build;
+mod test;
+mod toolchain;
+mod topology;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// What people do with this checkout
+#[derive(clap::Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+enum Cli {
+    Lab(lab::Options),
+    Test(test::Options),
+    /// See firmware go into a PCI device, proved from outside (under 20 s after the first set-up)
+    Demo,
+}
+
+fn main() -> ExitCode {
+    let status = match Cli::parse() {
+        Cli::Lab(options) => lab::run(&options),
+        Cli::Test(options) => test::run(&options),
+        Cli::Demo => demo::run(),
+    };
+    match status {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

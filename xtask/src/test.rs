@@ -1,0 +1,231 @@
+//! `cargo xtask test`: everything that must hold, in one go, with a summary.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+
+use crate::error::{Context, Result};
+use crate::program;
+use crate::static_build::{self, cargo};
+use crate::toolchain::{AARCH64, Part, nightly_cargo};
+
+/// How long all lab tests in the guest may take.
+const LAB_SECONDS: &str = "600";
+
+/// Check formatting, lints, unit tests, documentation, undefined behaviour and the lab tests
+///
+/// A failure does not stop it; the summary tells what failed and what could not be checked. The last lines are
+/// cargo's own summaries of all test programs.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Do not boot the lab
+    #[arg(long)]
+    pub no_lab: bool,
+    /// Only these steps
+    #[arg(long, value_enum, value_name = "STEP", num_args = 1.., conflicts_with = "no_lab")]
+    pub only: Vec<Step>,
+    /// Arguments for the lab's test programs, such as a test's name or --nocapture
+    #[arg(last = true, value_name = "ARGS")]
+    pub lab_arguments: Vec<String>,
+}
+
+/// What is checked, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Step {
+    /// Formatting.
+    Fmt,
+    /// Lints.
+    Clippy,
+    /// Lints of what only aarch64 compiles.
+    ClippyAarch64,
+    /// Unit, integration and documentation tests.
+    Test,
+    /// Documentation.
+    Doc,
+    /// Undefined behaviour in io-core.
+    Miri,
+    /// Tests in a guest, and of the lab itself.
+    Lab,
+}
+
+/// What came of a step.
+enum Verdict {
+    Ok,
+    Failed(String),
+    NotChecked(String),
+}
+
+/// A step's line in the summary.
+struct Line {
+    step: Step,
+    verdict: Verdict,
+    time: Duration,
+}
+
+/// Runs the steps. The status to exit with is 1 if any failed.
+pub fn run(options: &Options) -> Result<u8> {
+    // Now, because the tests build us anew in the same place.
+    let xtask = std::env::current_exe()?;
+    let mut lines = Vec::new();
+    let mut results = Vec::new();
+    for step in Step::value_variants().iter().copied() {
+        let wanted = options.only.is_empty() || options.only.contains(&step);
+        if !wanted || (options.no_lab && step == Step::Lab) {
+            continue;
+        }
+        let start = Instant::now();
+        let verdict = match step.part().map_or(Ok(()), Part::ensure) {
+            Err(why) => Verdict::NotChecked(why),
+            Ok(()) => match step.run(options, &xtask, &mut results) {
+                Ok(()) => Verdict::Ok,
+                Err(error) => Verdict::Failed(error.to_string()),
+            },
+        };
+        let time = start.elapsed();
+        lines.push(Line {
+            step,
+            verdict,
+            time,
+        });
+    }
+    println!();
+    for line in &lines {
+        println!("{line}");
+    }
+    println!();
+    for result in results {
+        println!("{result}");
+    }
+    let failed = |line: &Line| matches!(line.verdict, Verdict::Failed(_));
+    Ok(u8::from(lines.iter().any(failed)))
+}
+
+impl std::fmt::Display for Line {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (word, why) = match &self.verdict {
+            Verdict::Ok => ("ok", ""),
+            Verdict::Failed(why) => ("FAILED", why.as_str()),
+            Verdict::NotChecked(why) => ("not checked", why.as_str()),
+        };
+        let name = self.step.to_possible_value();
+        let name = name.as_ref().map_or("", |name| name.get_name());
+        let seconds = self.time.as_secs_f64();
+        write!(formatter, "{name:14} {seconds:6.1} s  {word}")?;
+        if why.is_empty() {
+            Ok(())
+        } else {
+            write!(formatter, ": {why}")
+        }
+    }
+}
+
+impl Step {
+    /// The part of the toolchain that it needs.
+    fn part(self) -> Option<Part> {
+        match self {
+            Self::Fmt => Some(Part::Rustfmt),
+            Self::Clippy => Some(Part::Clippy),
+            Self::ClippyAarch64 => Some(Part::Aarch64),
+            Self::Miri => Some(Part::Miri),
+            Self::Test | Self::Doc | Self::Lab => None,
+        }
+    }
+
+    fn run(self, options: &Options, xtask: &Path, results: &mut Vec<String>) -> Result<()> {
+        let lints = ["--workspace", "--all-targets"];
+        let deny = ["--", "-D", "warnings"];
+        let mut command = cargo();
+        match self {
+            Self::Fmt => command.args(["fmt", "--all", "--check"]),
+            Self::Clippy => command.arg("clippy").args(lints).args(deny),
+            Self::ClippyAarch64 => command
+                .arg("clippy")
+                .args(lints)
+                .args(["--target", AARCH64])
+                .args(deny),
+            Self::Test => command.args(["test", "--workspace"]),
+            Self::Doc => command
+                .args(["doc", "--workspace", "--no-deps"])
+                .env("RUSTDOCFLAGS", "-D warnings"),
+            Self::Miri => {
+                command = nightly_cargo();
+                command
+                    .args([
+                        "miri",
+                        "test",
+                        "--package",
+                        "outboard-io-core",
+                        "--lib",
+                        "--tests",
+                    ])
+                    .env("MIRIFLAGS", "-Zmiri-strict-provenance")
+            }
+            Self::Lab => return lab(options, xtask, results),
+        };
+        stream(&mut command, results)
+    }
+}
+
+/// The lab tests of all packages in one guest, and then the tests of the lab itself.
+fn lab(options: &Options, xtask: &Path, results: &mut Vec<String>) -> Result<()> {
+    println!("xtask: building the lab tests");
+    let tests = static_build::lab_tests()?;
+    let in_guest = stream(&mut guest(&tests, options, xtask)?, results);
+    let mut host = cargo();
+    host.args([
+        "test",
+        "--package",
+        "xtask",
+        "--test",
+        "lab_host",
+        "--",
+        "--ignored",
+    ])
+    .args(&options.lab_arguments);
+    let of_the_lab = stream(&mut host, results);
+    in_guest.and(of_the_lab)
+}
+
+/// The command that runs `tests` in one guest.
+fn guest(tests: &[PathBuf], options: &Options, xtask: &Path) -> Result<Command> {
+    let arguments = shlex::try_join(options.lab_arguments.iter().map(String::as_str))?;
+    let mut script = "status=0; ".to_owned();
+    for test in tests {
+        let test = shlex::try_quote(test.to_str().ok_or("cargo's target folder is not UTF-8")?)?;
+        script +=
+            &format!("echo {test}; {test} --ignored --test-threads=1 {arguments} || status=1; ");
+    }
+    script += "exit $status";
+    let mut lab = Command::new(xtask);
+    lab.args(["lab", "--timeout", LAB_SECONDS, "--share"])
+        .arg(static_build::target_folder()?)
+        .args(["--", "sh", "-c", &script]);
+    Ok(lab)
+}
+
+/// Announces `command` and runs it, showing what it prints, and keeps the summary lines of test programs.
+fn stream(command: &mut Command, results: &mut Vec<String>) -> Result<()> {
+    println!("\nxtask: {}", program::line(command));
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context(|| format!("cannot start `{}`", program::line(command)))?;
+    let stdout = child.stdout.take().map(BufReader::new);
+    for line in stdout.into_iter().flat_map(|stdout| stdout.split(b'\n')) {
+        let line = String::from_utf8_lossy(&line?).into_owned();
+        println!("{line}");
+        if line.starts_with("test result:") {
+            results.push(line);
+        }
+    }
+    let status = child.wait()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(status.to_string().into())
+    }
+}
