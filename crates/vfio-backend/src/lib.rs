@@ -35,6 +35,10 @@
 //! container. A mapped BAR keeps its device open. Mappings are not inherited by child processes
 //! (`MADV_DONTFORK`): a child that had one would keep the kernel from ever taking the device back.
 
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 mod bar;
 mod config;
 mod container;
