@@ -32,13 +32,21 @@ pub struct Failure {
 pub enum Exit {
     /// Whoever read our output has gone away; that is nobody's failure.
     BrokenPipe,
+    /// Anything that has no status of its own.
     Other,
+    /// There is no such thing.
     NotFound,
+    /// A permission is missing.
     Permission,
+    /// In use, not bound, or not a device to do this with.
     Refused,
+    /// What was read back is not what was written.
     Different,
+    /// A deadline passed.
     TimedOut,
+    /// The machine or the device cannot do this.
     Unsupported,
+    /// The file cannot be loaded as it is.
     InvalidFile,
 }
 
@@ -73,6 +81,7 @@ impl Exit {
 }
 
 impl Failure {
+    /// A failure with a sentence that says what happened.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self {
             exit,
@@ -81,6 +90,7 @@ impl Failure {
         }
     }
 
+    /// The same failure with a sentence that says what to do.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self

@@ -103,15 +103,7 @@ macro_rules! scalar_accessors {
             Self::Target: UntypedRegion,
             Self::Backend: IoCapable<$ty>,
         {
-            const {
-                assert!(
-                    fits::<$ty>(OFFSET, Self::Target::MIN_SIZE, Self::Target::MIN_ALIGN),
-                    "this offset is outside the region's SIZE, or not naturally aligned"
-                );
-            }
-            // SAFETY: the assertion above has shown it, for the least region that `Target` can be.
-            let view = unsafe { project::<Self, $ty>(self, OFFSET) };
-            Self::Backend::io_read(view)
+            Self::Backend::io_read(const_project::<Self, $ty, OFFSET>(self))
         }
 
         #[doc = concat!("Writes the ", $bits, "-bit `value` at the constant `OFFSET` (in bytes).")]
@@ -124,15 +116,7 @@ macro_rules! scalar_accessors {
             Self::Target: UntypedRegion,
             Self::Backend: IoCapable<$ty>,
         {
-            const {
-                assert!(
-                    fits::<$ty>(OFFSET, Self::Target::MIN_SIZE, Self::Target::MIN_ALIGN),
-                    "this offset is outside the region's SIZE, or not naturally aligned"
-                );
-            }
-            // SAFETY: the assertion above has shown it, for the least region that `Target` can be.
-            let view = unsafe { project::<Self, $ty>(self, OFFSET) };
-            Self::Backend::io_write(view, value);
+            Self::Backend::io_write(const_project::<Self, $ty, OFFSET>(self), value);
         }
 
         #[doc = concat!("Reads the ", $bits, "-bit value at `offset` (in bytes).")]
@@ -356,6 +340,19 @@ unsafe fn project<'a, V: IoBase<'a>, T: 'a>(io: V, offset: usize) -> Part<'a, V,
         .cast::<T>();
     // SAFETY: `part` is derived from this view; the caller has shown that it is in bounds and aligned.
     unsafe { V::Backend::project_view(view, part) }
+}
+
+/// The view of the `T` at `OFFSET`, which does not compile if it does not fit there.
+#[inline]
+fn const_project<'a, V: IoBase<'a>, T: 'a, const OFFSET: usize>(io: V) -> Part<'a, V, T> {
+    const {
+        assert!(
+            fits::<T>(OFFSET, V::Target::MIN_SIZE, V::Target::MIN_ALIGN),
+            "this offset is outside the region's SIZE, or not naturally aligned"
+        );
+    }
+    // SAFETY: the assertion has shown it, for the least region that the target can be.
+    unsafe { project::<V, T>(io, OFFSET) }
 }
 
 /// The view of the `T` at `offset`, if it fits there and is naturally aligned.
