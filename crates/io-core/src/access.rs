@@ -173,7 +173,7 @@ impl fmt::Display for AccessError {
             size,
         } = *self;
         let unit = if len == 1 { "byte" } else { "bytes" };
-        let region = format_args!("the region of {size:#x} bytes at {base:#x}");
+        let region = format!("the region of {size:#x} bytes at {base:#x}");
         match kind {
             AccessErrorKind::OutOfBounds => {
                 write!(

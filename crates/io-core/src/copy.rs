@@ -1,7 +1,9 @@
 //! Copies to and from device memory, as naturally aligned volatile accesses of a declared width.
 //!
-//! `memcpy` must not be used there: it may use accesses of any width, more than one for a byte, and
-//! forms that a device or a hypervisor cannot take (Documentation/driver-api/device-io.rst).
+//! `memcpy` must not be used there: it may use accesses of any width, and more than one for a byte
+//! (Documentation/driver-api/device-io.rst). Widths and their order are ensured here; on aarch64 the
+//! form of the instruction is not (the compiler may choose post-indexed ones, which a hypervisor that
+//! emulates the device cannot decode).
 #![expect(unsafe_code, reason = "volatile accesses through raw pointers")]
 
 use crate::{AccessWidth, Width};

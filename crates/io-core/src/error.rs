@@ -103,20 +103,17 @@ impl Error {
         self.0.hint.as_deref()
     }
 
-    /// The reason behind it, for an error that says more around the same reason.
-    #[must_use]
-    pub fn into_source(self) -> Option<Box<dyn error::Error + Send + Sync>> {
-        self.0.source
-    }
-
     /// The error number of the operating system, where it was the one that refused.
     #[must_use]
     pub fn errno(&self) -> Option<i32> {
-        self.0
-            .source
-            .as_ref()?
-            .downcast_ref::<io::Error>()?
-            .raw_os_error()
+        let mut source = error::Error::source(self);
+        while let Some(error) = source {
+            if let Some(error) = error.downcast_ref::<io::Error>() {
+                return error.raw_os_error();
+            }
+            source = error.source();
+        }
+        None
     }
 }
 

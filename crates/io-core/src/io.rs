@@ -9,7 +9,12 @@ use std::ptr;
 /// A backend has a *view* type for every target type. Holding a view is the proof that its memory is
 /// mapped, aligned and of the size its type says, so that the backend never sees a bare number that
 /// could be an address or an offset.
-pub trait IoBackend: Sized {
+///
+/// # Safety
+///
+/// [`as_ptr`](Self::as_ptr) gives the same pointer each time for the same view, and accesses through
+/// the views that [`project_view`](Self::project_view) makes of parts of it are sound.
+pub unsafe trait IoBackend: Sized {
     /// The view of a `T`.
     type View<'a, T: ?Sized + KnownSize + 'a>: IoBase<'a, Backend = Self, Target = T>;
 
@@ -103,7 +108,7 @@ macro_rules! scalar_accessors {
             Self::Target: UntypedRegion,
             Self::Backend: IoCapable<$ty>,
         {
-            Self::Backend::io_read(const_project::<Self, $ty, OFFSET>(self))
+            Self::Backend::io_read(const_project::<Self::Backend, Self::Target, $ty, OFFSET>(self.as_view()))
         }
 
         #[doc = concat!("Writes the ", $bits, "-bit `value` at the constant `OFFSET` (in bytes).")]
@@ -116,7 +121,7 @@ macro_rules! scalar_accessors {
             Self::Target: UntypedRegion,
             Self::Backend: IoCapable<$ty>,
         {
-            Self::Backend::io_write(const_project::<Self, $ty, OFFSET>(self), value);
+            Self::Backend::io_write(const_project::<Self::Backend, Self::Target, $ty, OFFSET>(self.as_view()), value);
         }
 
         #[doc = concat!("Reads the ", $bits, "-bit value at `offset` (in bytes).")]
@@ -132,7 +137,7 @@ macro_rules! scalar_accessors {
             Self::Target: UntypedRegion,
             Self::Backend: IoCapable<$ty>,
         {
-            Ok(Self::Backend::io_read(try_project::<Self, $ty>(self, offset)?))
+            Ok(Self::Backend::io_read(try_project::<Self::Backend, Self::Target, $ty>(self.as_view(), offset)?))
         }
 
         #[doc = concat!("Writes the ", $bits, "-bit `value` at `offset` (in bytes).")]
@@ -149,7 +154,7 @@ macro_rules! scalar_accessors {
             Self::Target: UntypedRegion,
             Self::Backend: IoCapable<$ty>,
         {
-            Self::Backend::io_write(try_project::<Self, $ty>(self, offset)?, value);
+            Self::Backend::io_write(try_project::<Self::Backend, Self::Target, $ty>(self.as_view(), offset)?, value);
             Ok(())
         }
     )*};
@@ -263,7 +268,12 @@ pub trait Io<'a>: IoBase<'a> {
         Self::Target: UntypedRegion,
         Self::Backend: IoCopyable,
     {
-        let view = try_project_bytes(self, offset, src.len(), width)?;
+        let view = try_project_bytes::<Self::Backend, Self::Target>(
+            self.as_view(),
+            offset,
+            src.len(),
+            width,
+        )?;
         // SAFETY: `view` shows `src.len()` bytes, and `width` was checked against it.
         unsafe { Self::Backend::copy_to_io(view, src, width) };
         Ok(())
@@ -285,36 +295,41 @@ pub trait Io<'a>: IoBase<'a> {
         Self::Target: UntypedRegion,
         Self::Backend: IoCopyable,
     {
-        let view = try_project_bytes(self, offset, dst.len(), width)?;
+        let view = try_project_bytes::<Self::Backend, Self::Target>(
+            self.as_view(),
+            offset,
+            dst.len(),
+            width,
+        )?;
         // SAFETY: `view` shows `dst.len()` bytes, and `width` was checked against it.
         unsafe { Self::Backend::copy_from_io(view, dst, width) };
         Ok(())
     }
 }
 
+// A handle may give another view each time it is asked, so each method asks once, and the checks and
+// the access are made on the same one.
+
 /// Every view has these accessors, and none can replace one of them by its own.
 impl<'a, V: IoBase<'a>> Io<'a> for V {}
 
-/// The view of a `T` in a part of what some view shows.
-type Part<'a, V, T> = <<V as IoBase<'a>>::Backend as IoBackend>::View<'a, T>;
-
-/// The address and size of what `io` shows.
+/// The address and size of what `view` shows.
 #[inline]
-fn extent<'a, V: IoBase<'a>>(io: V) -> (usize, usize) {
-    let ptr = V::Backend::as_ptr(io.as_view());
-    (ptr.cast::<u8>().addr(), V::Target::size(ptr))
+fn extent<'a, B: IoBackend, T: ?Sized + KnownSize + 'a>(view: B::View<'a, T>) -> (usize, usize) {
+    let ptr = B::as_ptr(view);
+    (ptr.cast::<u8>().addr(), T::size(ptr))
 }
 
-/// Checks that `len` bytes at `offset` of what `io` shows are in bounds and aligned to `align`, the
+/// Checks that `len` bytes at `offset` of what `view` shows are in bounds and aligned to `align`, the
 /// base address included.
 #[inline]
-fn check<'a, V: IoBase<'a>>(
-    io: V,
+fn check<'a, B: IoBackend, T: ?Sized + KnownSize + 'a>(
+    view: B::View<'a, T>,
     offset: usize,
     len: usize,
     align: usize,
 ) -> Result<(), AccessError> {
-    let (base, size) = extent(io);
+    let (base, size) = extent::<B, T>(view);
     let error = |kind| Err(AccessError::new(kind, (offset, len), (base, size)));
     match offset.checked_add(len) {
         Some(end) if end <= size => {}
@@ -326,66 +341,69 @@ fn check<'a, V: IoBase<'a>>(
     Ok(())
 }
 
-/// The view of the `T` at `offset`.
+/// The view of the `U` at `offset`.
 ///
 /// # Safety
 ///
-/// A `T` at `offset` is in bounds of what `io` shows, and aligned.
+/// A `U` at `offset` is in bounds of what `view` shows, and aligned.
 #[inline]
-unsafe fn project<'a, V: IoBase<'a>, T: 'a>(io: V, offset: usize) -> Part<'a, V, T> {
-    let view = io.as_view();
-    let part = V::Backend::as_ptr(view)
+unsafe fn project<'a, B: IoBackend, T: ?Sized + KnownSize + 'a, U: 'a>(
+    view: B::View<'a, T>,
+    offset: usize,
+) -> B::View<'a, U> {
+    let part = B::as_ptr(view)
         .cast::<u8>()
         .wrapping_add(offset)
-        .cast::<T>();
+        .cast::<U>();
     // SAFETY: `part` is derived from this view; the caller has shown that it is in bounds and aligned.
-    unsafe { V::Backend::project_view(view, part) }
+    unsafe { B::project_view(view, part) }
 }
 
-/// The view of the `T` at `OFFSET`, which does not compile if it does not fit there.
+/// The view of the `U` at `OFFSET`, which does not compile if it does not fit there.
 #[inline]
-fn const_project<'a, V: IoBase<'a>, T: 'a, const OFFSET: usize>(io: V) -> Part<'a, V, T> {
+fn const_project<'a, B: IoBackend, T: ?Sized + KnownSize + 'a, U: 'a, const OFFSET: usize>(
+    view: B::View<'a, T>,
+) -> B::View<'a, U> {
     const {
         assert!(
-            fits::<T>(OFFSET, V::Target::MIN_SIZE, V::Target::MIN_ALIGN),
+            fits::<U>(OFFSET, T::MIN_SIZE, T::MIN_ALIGN),
             "this offset is outside the region's SIZE, or not naturally aligned"
         );
     }
     // SAFETY: the assertion has shown it, for the least region that the target can be.
-    unsafe { project::<V, T>(io, OFFSET) }
+    unsafe { project::<B, T, U>(view, OFFSET) }
 }
 
-/// The view of the `T` at `offset`, if it fits there and is naturally aligned.
+/// The view of the `U` at `offset`, if it fits there and is naturally aligned.
 #[inline]
-fn try_project<'a, V: IoBase<'a>, T: 'a>(
-    io: V,
+fn try_project<'a, B: IoBackend, T: ?Sized + KnownSize + 'a, U: 'a>(
+    view: B::View<'a, T>,
     offset: usize,
-) -> Result<Part<'a, V, T>, AccessError> {
-    check(io, offset, size_of::<T>(), size_of::<T>())?;
+) -> Result<B::View<'a, U>, AccessError> {
+    check::<B, T>(view, offset, size_of::<U>(), size_of::<U>())?;
     // SAFETY: checked above.
-    Ok(unsafe { project::<V, T>(io, offset) })
+    Ok(unsafe { project::<B, T, U>(view, offset) })
 }
 
 /// The view of the `len` bytes at `offset`, if they fit there and suit `width`.
 #[inline]
-fn try_project_bytes<'a, V: IoBase<'a>>(
-    io: V,
+fn try_project_bytes<'a, B: IoBackend, T: ?Sized + KnownSize + 'a>(
+    view: B::View<'a, T>,
     offset: usize,
     len: usize,
     width: AccessWidth,
-) -> Result<Part<'a, V, [u8]>, AccessError> {
+) -> Result<B::View<'a, [u8]>, AccessError> {
     match width {
-        AccessWidth::Auto => check(io, offset, len, 1)?,
+        AccessWidth::Auto => check::<B, T>(view, offset, len, 1)?,
         AccessWidth::Exact(exact) => {
-            check(io, offset, len, exact.bytes())?;
+            check::<B, T>(view, offset, len, exact.bytes())?;
             if len % exact.bytes() != 0 {
                 let kind = AccessErrorKind::PartialWidth { width: exact };
-                return Err(AccessError::new(kind, (offset, len), extent(io)));
+                return Err(AccessError::new(kind, (offset, len), extent::<B, T>(view)));
             }
         }
     }
-    let view = io.as_view();
-    let start = V::Backend::as_ptr(view).cast::<u8>().wrapping_add(offset);
+    let start = B::as_ptr(view).cast::<u8>().wrapping_add(offset);
     // SAFETY: checked above; a byte has no alignment.
-    Ok(unsafe { V::Backend::project_view(view, ptr::slice_from_raw_parts_mut(start, len)) })
+    Ok(unsafe { B::project_view(view, ptr::slice_from_raw_parts_mut(start, len)) })
 }

@@ -35,7 +35,7 @@ impl<const SIZE: usize> MmioRaw<Region<SIZE>> {
     ///
     /// # Errors
     ///
-    /// `size` is less than `SIZE`, `addr` is not a multiple of 8, or the region would wrap around the
+    /// `size` is less than `SIZE`, `addr` is not a multiple of 8, or the region would not fit in the
     /// address space.
     ///
     /// ```
@@ -95,10 +95,13 @@ unsafe impl<T: ?Sized> Sync for MmioRaw<T> {}
 /// The view is `Copy` and borrows from whatever owns the mapping, for the lifetime `'a`. It goes to
 /// other threads as a `&'a T` would.
 ///
-/// Accesses are volatile: each is made, once, with the width it says, and in program order with
-/// regard to other volatile accesses. The compiler may still move accesses to *ordinary* memory
-/// around them, and on aarch64 so may the processor: before a doorbell that follows descriptors in
-/// memory, use [`std::sync::atomic::fence`].
+/// Accesses are volatile: each is made, once, with the width it says (64 bits are two accesses on a
+/// 32-bit machine), and in program order with regard to other volatile accesses. Nothing orders them
+/// with regard to *ordinary* memory yet: neither the compiler nor, on aarch64, the processor. That
+/// matters to a driver that shares memory with its device.
+///
+/// While the device does not answer (memory decoding off in its Command register, power state D3hot,
+/// removed), the processor may raise SIGBUS on an access, which ends the program.
 ///
 /// The view cannot outlive the borrow that it was made from:
 ///
@@ -127,6 +130,12 @@ unsafe impl<T: ?Sized> Sync for MmioRaw<T> {}
 /// use io_core::Mmio;
 /// fn shareable<T: Sync>() {}
 /// shareable::<Mmio<'static, std::cell::Cell<u32>>>();
+/// ```
+///
+/// ```compile_fail,E0277
+/// use io_core::Mmio;
+/// fn sendable<T: Send>() {}
+/// sendable::<Mmio<'static, std::cell::Cell<u32>>>();
 /// ```
 ///
 /// # Invariants
@@ -198,7 +207,8 @@ impl<'a, T: ?Sized + KnownSize + 'a> IoBase<'a> for Mmio<'a, T> {
 #[derive(Debug)]
 pub enum MmioBackend {}
 
-impl IoBackend for MmioBackend {
+// SAFETY: `as_ptr` gives the pointer in the view, and a part of mapped memory is mapped.
+unsafe impl IoBackend for MmioBackend {
     type View<'a, T: ?Sized + KnownSize + 'a> = Mmio<'a, T>;
 
     #[inline]

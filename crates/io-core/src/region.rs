@@ -56,7 +56,7 @@ impl<T> KnownSize for [T] {
 /// # Invariants
 ///
 /// A pointer to a `Region<SIZE>` made by [`try_from_raw_parts`](Self::try_from_raw_parts) is aligned
-/// to 8 bytes and has at least `SIZE` bytes, and its end does not wrap around the address space. The
+/// to 8 bytes and has at least `SIZE` bytes, and it fits in the address space. The
 /// size need not be a multiple of 8: the size is read from the pointer's metadata and never from a
 /// reference, of which there are none (`size_of_val` would round it up).
 #[repr(C, align(8))]
@@ -69,7 +69,7 @@ impl<const SIZE: usize> Region<SIZE> {
     ///
     /// # Errors
     ///
-    /// `size` is less than `SIZE`, `base` is not a multiple of 8, or the region would wrap around
+    /// `size` is less than `SIZE`, `base` is not a multiple of 8, or the region would not fit in
     /// the address space.
     ///
     /// ```
@@ -99,7 +99,7 @@ impl<const SIZE: usize> Region<SIZE> {
             });
         }
         if isize::try_from(size).is_err() || addr.checked_add(size).is_none() {
-            return Err(RegionError::Wraps { addr, size });
+            return Err(RegionError::TooLarge { addr, size });
         }
         #[expect(
             clippy::as_conversions,
@@ -142,8 +142,8 @@ pub enum RegionError {
         /// The alignment, in bytes.
         align: usize,
     },
-    /// The region would wrap around the address space.
-    Wraps {
+    /// The region would not fit in the address space.
+    TooLarge {
         /// The address.
         addr: usize,
         /// The size, in bytes.
@@ -166,10 +166,10 @@ impl fmt::Display for RegionError {
                     "the region's address {addr:#x} is not a multiple of {align}"
                 )
             }
-            Self::Wraps { addr, size } => {
+            Self::TooLarge { addr, size } => {
                 write!(
                     f,
-                    "a region of {size:#x} bytes at {addr:#x} wraps around the address space"
+                    "a region of {size:#x} bytes at {addr:#x} does not fit in the address space"
                 )
             }
         }

@@ -22,6 +22,20 @@ use std::{fmt, marker::PhantomData, ptr};
 /// # Ok::<(), io_core::RegionError>(())
 /// ```
 ///
+/// It goes to other threads as a `&'a T` would, and no further:
+///
+/// ```compile_fail,E0277
+/// use io_core::SysMem;
+/// fn shareable<T: Sync>() {}
+/// shareable::<SysMem<'static, std::cell::Cell<u32>>>();
+/// ```
+///
+/// ```compile_fail,E0277
+/// use io_core::SysMem;
+/// fn sendable<T: Send>() {}
+/// sendable::<SysMem<'static, std::cell::Cell<u32>>>();
+/// ```
+///
 /// # Invariants
 ///
 /// For `'a`, the memory at `ptr` is live for its whole size, readable and writable, aligned for `T`,
@@ -38,8 +52,8 @@ impl<'a, T: ?Sized + KnownSize> SysMem<'a, T> {
     ///
     /// For the whole of `'a`, the memory at `ptr` stays live for its whole size, readable and
     /// writable, and aligned for `T`; no Rust reference to any part of it is used; and no two threads
-    /// of this program access the same byte without synchronisation. A device may access it: that is
-    /// what the view is for.
+    /// of this program access the same byte without synchronisation, be it through this view, a copy
+    /// of it or otherwise. A device may access it: that is what the view is for.
     #[inline]
     #[must_use]
     pub const unsafe fn from_raw(ptr: *mut T) -> Self {
@@ -92,7 +106,8 @@ impl<'a, T: ?Sized + KnownSize + 'a> IoBase<'a> for SysMem<'a, T> {
 #[derive(Debug)]
 pub enum SysMemBackend {}
 
-impl IoBackend for SysMemBackend {
+// SAFETY: `as_ptr` gives the pointer in the view, and a part of live memory is live.
+unsafe impl IoBackend for SysMemBackend {
     type View<'a, T: ?Sized + KnownSize + 'a> = SysMem<'a, T>;
 
     #[inline]

@@ -86,7 +86,8 @@ impl<'a, T: ?Sized + KnownSize + 'a> IoBase<'a> for SysOrIoMap<'a, T> {
 #[derive(Debug)]
 pub enum SysOrIoBackend {}
 
-impl IoBackend for SysOrIoBackend {
+// SAFETY: both of the backends behind it keep to it.
+unsafe impl IoBackend for SysOrIoBackend {
     type View<'a, T: ?Sized + KnownSize + 'a> = SysOrIoMap<'a, T>;
 
     #[inline]

@@ -11,11 +11,11 @@
 
 use io_core::{
     AccessErrorKind, AccessWidth, Io, IoBackend, IoBase, IoCapable, IoCopyable, KnownSize, Mmio,
-    MmioRaw, Region, RegionError, SysMem, SysOrIoMap, UntypedRegion, Width,
+    MmioBackend, MmioRaw, Region, RegionError, SysMem, SysOrIoMap, UntypedRegion, Width,
 };
 use std::{
     alloc::{self, Layout},
-    cell::RefCell,
+    cell::{Cell, RefCell},
     mem,
     ptr::{self, without_provenance_mut},
 };
@@ -215,7 +215,8 @@ impl<'a, T: ?Sized + KnownSize + 'a> IoBase<'a> for View<'a, T> {
     }
 }
 
-impl IoBackend for Recorder {
+// SAFETY: `as_ptr` gives the pointer in the view, and nothing is ever accessed.
+unsafe impl IoBackend for Recorder {
     type View<'a, T: ?Sized + KnownSize + 'a> = View<'a, T>;
 
     fn as_ptr<'a, T: ?Sized + KnownSize + 'a>(view: View<'a, T>) -> *mut T {
@@ -349,12 +350,14 @@ fn b3_a_region_is_refused_unless_it_has_the_size_its_type_promises() {
             have: 0
         })
     );
+    let too_large = |addr, size| Err(RegionError::TooLarge { addr, size });
+    assert_eq!(new(usize::MAX), too_large(0x1000, usize::MAX));
+    // Past the end of the address space, and more than a pointer can be offset by.
+    let new = |addr, size| MmioRaw::<Region>::new_region(at(addr), size).map(MmioRaw::size);
+    assert_eq!(new(usize::MAX - 7, 16), too_large(usize::MAX - 7, 16));
     assert_eq!(
-        new(usize::MAX),
-        Err(RegionError::Wraps {
-            addr: 0x1000,
-            size: usize::MAX
-        })
+        new(0, 1 << (usize::BITS - 1)),
+        too_large(0, 1 << (usize::BITS - 1))
     );
 }
 
@@ -391,7 +394,7 @@ fn b7_b8_the_size_of_a_region_is_its_length_and_is_never_rounded() {
 fn b9_raw_addresses_go_anywhere_and_views_go_where_references_go() {
     fn goes_anywhere<T: Send + Sync + Copy>() {}
     goes_anywhere::<MmioRaw<Region>>();
-    goes_anywhere::<MmioRaw<std::cell::Cell<u32>>>();
+    goes_anywhere::<MmioRaw<Cell<u32>>>();
     goes_anywhere::<Mmio<'_, Region>>();
     goes_anywhere::<SysMem<'_, Region>>();
     goes_anywhere::<SysOrIoMap<'_, Region>>();
@@ -465,4 +468,32 @@ fn one_value_behind_a_typed_view_is_read_and_written() {
     register.write_val(0x0403_0201);
     memory.assert_is(&[1, 2, 3, 4, CANARY, CANARY, CANARY, CANARY]);
     assert_eq!((register.read_val(), register.size()), (0x0403_0201, 4));
+}
+
+#[test]
+fn a_handle_that_gives_another_view_each_time_gains_nothing() {
+    /// A large region when it is checked, it hopes, and a small one when it is accessed.
+    #[derive(Clone, Copy)]
+    struct Fickle<'a>(&'a Cell<bool>, Mmio<'a, Region>, Mmio<'a, Region>);
+
+    impl<'a> IoBase<'a> for Fickle<'a> {
+        type Backend = MmioBackend;
+        type Target = Region;
+
+        fn as_view(self) -> Mmio<'a, Region> {
+            if self.0.replace(true) { self.2 } else { self.1 }
+        }
+    }
+
+    let (large, small) = (Memory::new(64), Memory::new(16));
+    let asked = Cell::new(false);
+    let fickle = Fickle(&asked, large.mmio(), small.mmio());
+    fickle.try_write32(32, 0x0403_0201).unwrap();
+    assert_eq!(large.all()[MARGIN + 32..][..4], [1, 2, 3, 4]);
+    asked.set(false);
+    fickle
+        .copy_from_slice(40, b"firmware", AccessWidth::Auto)
+        .unwrap();
+    assert_eq!(&large.all()[MARGIN + 40..][..8], b"firmware");
+    small.assert_is(&[CANARY; 16]);
 }

@@ -4,6 +4,8 @@ use crate::{Host, PciFunction, host};
 use io_core::{Error, ErrorKind, Result};
 use std::{
     fmt,
+    fs::File,
+    io,
     path::PathBuf,
     thread,
     time::{Duration, Instant},
@@ -124,7 +126,7 @@ impl Host {
     /// # Errors
     ///
     /// A write was refused, the driver did not take the function, or the node did not appear within
-    /// `timeout`. After a bind that failed the function is as it was before; where that cannot be
+    /// `timeout`; a function that is to be released is open in a program. After a bind that failed the function is as it was before; where that cannot be
     /// had, the error says so.
     pub fn execute(
         &self,
@@ -134,7 +136,7 @@ impl Host {
         match &plan.goal {
             Goal::Bind(driver) => self
                 .bind(plan, driver, timeout)
-                .map_err(|error| self.undo(&plan.before, error)),
+                .map_err(|error| self.undo(&plan.before, driver, error)),
             Goal::Release => self.release(plan).map(|function| (function, None)),
         }
     }
@@ -163,6 +165,7 @@ impl Host {
     }
 
     fn release(&self, plan: &Plan) -> Result<PciFunction> {
+        self.check_closed(&plan.before)?;
         write_all(&plan.steps)?;
         let after = self.function(plan.before.address)?;
         match &after.driver {
@@ -181,13 +184,13 @@ impl Host {
         }
     }
 
-    /// Puts a function back to what it was before a bind that failed with `error`.
-    fn undo(&self, before: &PciFunction, error: Error) -> Error {
+    /// Puts a function back to what it was before a bind to `driver` that failed with `error`.
+    fn undo(&self, before: &PciFunction, driver: &str, error: Error) -> Error {
         let restored = self.function(before.address).and_then(|now| {
             let mut steps = Vec::new();
             if now.driver_override != before.driver_override {
-                let driver = before.driver_override.as_deref().unwrap_or("\n");
-                steps.push(self.set_override(&now, driver));
+                let former = before.driver_override.as_deref().unwrap_or("\n");
+                steps.push(self.set_override(&now, former));
             }
             if now.driver != before.driver {
                 steps.extend(self.unbind(&now));
@@ -200,19 +203,21 @@ impl Host {
         });
         let had = driver_name(before);
         let outcome = match restored {
-            Ok(now) if now == *before => format!("it is back as it was, with {had}"),
+            Ok(now)
+                if now.driver == before.driver && now.driver_override == before.driver_override =>
+            {
+                format!("it is as it was before, with {had}")
+            }
             Ok(now) => format!("it had {had} before, and now has {}", driver_name(&now)),
             Err(undo) => format!("it could not be put back to {had} either ({undo})"),
         };
-        let undone = Error::new(error.kind(), format!("{error}; {outcome}"));
+        let message = format!("cannot bind {} to {driver}; {outcome}", before.address);
+        let undone = Error::new(error.kind(), message);
         let undone = match error.hint() {
             Some(hint) => undone.with_hint(hint),
             None => undone,
         };
-        match error.into_source() {
-            Some(source) => undone.with_source(source),
-            None => undone,
-        }
+        undone.with_source(error)
     }
 
     /// Refuses a driver that is not there, and one that would take any function for its own: an
@@ -264,6 +269,30 @@ impl Host {
             ));
         }
         Ok(())
+    }
+
+    /// Refuses a function whose VFIO group a program has open: the kernel would let the unbind wait
+    /// until it is closed, and nothing could stop that.
+    fn check_closed(&self, function: &PciFunction) -> Result<()> {
+        let Some(group) = function.iommu_group else {
+            return Ok(());
+        };
+        let node = self.vfio_dir().join(group.to_string());
+        match File::open(&node) {
+            Err(e) if e.kind() == io::ErrorKind::ResourceBusy => Err(Error::from_os(
+                format!(
+                    "a program has {} of {} open",
+                    node.display(),
+                    function.address
+                ),
+                e,
+            )
+            .with_hint(format!(
+                "sudo fuser -v {} names it; let it end first",
+                node.display()
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Waits until the node through which a program opens the function is there, and returns it.

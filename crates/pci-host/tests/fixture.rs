@@ -7,6 +7,7 @@
 use io_core::{ErrorKind, pci::PciAddress};
 use pci_host::{Host, PciFunction, Plan};
 use std::{
+    error::Error,
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
@@ -335,8 +336,12 @@ fn a_driver_that_does_not_take_the_function_is_noticed_and_the_override_taken_ba
     assert!(
         error
             .to_string()
-            .starts_with("the driver vfio-pci did not take 0000:03:00.0; "),
+            .starts_with("cannot bind 0000:03:00.0 to vfio-pci; "),
         "{error}"
+    );
+    assert_eq!(
+        error.source().unwrap().to_string(),
+        "the driver vfio-pci did not take 0000:03:00.0"
     );
     // The kernel would show "(null)" after this; here the file has what was written last.
     assert_eq!(
@@ -354,11 +359,10 @@ fn a_node_that_does_not_appear_is_waited_for_until_the_deadline_and_no_longer() 
     machine.set_driver("vfio-pci"); // as if it had taken the function
     let error = machine.host.execute(&plan, NO_WAIT).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
+    let reason = error.source().unwrap().to_string();
     assert!(
-        error
-            .to_string()
-            .contains("dev/vfio/7 did not appear within 20ms"),
-        "{error}"
+        reason.ends_with("dev/vfio/7 did not appear within 20ms"),
+        "{reason}"
     );
 
     let node = machine.path("dev/vfio/7");

@@ -3,7 +3,7 @@
 
 use io_core::{ErrorKind, pci::PciAddress};
 use pci_host::{Host, PciFunction};
-use std::{env, time::Duration};
+use std::{env, fs::File, time::Duration};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -69,10 +69,9 @@ fn a_bind_that_the_driver_refuses_is_undone() {
     assert_eq!(plan.steps().len(), 3, "override, unbind, probe");
     let error = host.execute(&plan, DEADLINE).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(
-        error
-            .to_string()
-            .starts_with("the driver vfio-pci did not take 0000:00:05.0; ")
+    assert_eq!(
+        error.to_string(),
+        "cannot bind 0000:00:05.0 to vfio-pci; it is as it was before, with the driver pcieport"
     );
     assert_eq!(state(&host), before, "{error}");
 }
@@ -85,5 +84,30 @@ fn uio_has_a_node_of_its_own() {
     let plan = host.plan_bind(&function, "uio_pci_generic").unwrap();
     let (bound, node) = host.execute(&plan, DEADLINE).unwrap();
     assert!(node.unwrap().starts_with("/dev/uio0"));
+    host.execute(&host.plan_release(&bound), DEADLINE).unwrap();
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn a_function_that_is_open_is_not_released() {
+    let host = lab();
+    let function = host.function(at("00:10.0")).unwrap();
+    let plan = host.plan_bind(&function, "vfio-pci").unwrap();
+    let (bound, node) = host.execute(&plan, DEADLINE).unwrap();
+    let program = File::open(node.unwrap()).unwrap();
+    let error = host
+        .execute(&host.plan_release(&bound), DEADLINE)
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    assert_eq!(
+        error.to_string(),
+        "a program has /dev/vfio/7 of 0000:00:10.0 open"
+    );
+    assert_eq!(
+        host.function(bound.address).unwrap(),
+        bound,
+        "nothing was changed"
+    );
+    drop(program);
     host.execute(&host.plan_release(&bound), DEADLINE).unwrap();
 }

@@ -1,7 +1,7 @@
 //! The container: where the IOMMU's translations for one or more groups live.
 
 use crate::sys;
-use io_core::{Error, ErrorKind, Result};
+use io_core::{Error, ErrorKind, Result, pci::PciAddress};
 use nix::errno::Errno;
 use pci_host::Host;
 use std::{
@@ -59,10 +59,10 @@ impl Container {
         Ok(container)
     }
 
-    /// Chooses the IOMMU. The container must have a group by now.
-    pub(crate) fn set_iommu(&self) -> Result<()> {
+    /// Chooses the IOMMU, for the device at `address`. The container must have its group by now.
+    pub(crate) fn set_iommu(&self, address: PciAddress) -> Result<()> {
         sys::set_iommu(self.file.as_fd(), type1v2()).map_err(|errno| {
-            let message = "cannot set up the IOMMU for the device";
+            let message = format!("cannot set up the IOMMU for {address}");
             let error = Error::from_os(message, io::Error::from(errno));
             match errno {
                 Errno::EPERM => error.with_hint(

@@ -42,7 +42,7 @@ impl VfioDevice {
         check_driver(&function)?;
         let container = Container::open(host)?;
         let group = Group::open(host, &function, &container)?;
-        container.set_iommu()?;
+        container.set_iommu(address)?;
         let device = File::from(group.device(address)?);
 
         let os_error = |what: &str, errno| {
