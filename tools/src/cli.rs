@@ -13,7 +13,7 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 
-    /// Print the result, or the error, as one JSON object
+    /// Print the result, or the error (unless of the command line), as one JSON object
     #[arg(long, global = true)]
     pub json: bool,
 
@@ -108,10 +108,10 @@ pub struct LoadArgs {
     pub offset: usize,
 
     /// The width of each access in bytes [default: the widest that is aligned]
-    #[arg(long, value_name = "BYTES", value_parser = width_parser(), hide_possible_values = false)]
+    #[arg(long, value_name = "BYTES", value_parser = width_parser())]
     pub width: Option<AccessWidth>,
 
-    /// Check everything that can be checked, and write nothing
+    /// Check what can be checked without opening the device, and stop there
     #[arg(long)]
     pub dry_run: bool,
 }

@@ -9,7 +9,7 @@ use crate::{
 };
 use firmware::{ReadBack, Sha256, Upload, UploadError};
 use io_core::{AccessWidth, Region, SysOrIoMap};
-use pci_host::{BarKind, BarResource, Host, PciFunction};
+use pci_host::{BarResource, Host, PciFunction};
 use serde_json::json;
 use std::{
     fmt::Write,
@@ -24,23 +24,21 @@ use vfio_backend::VfioDevice;
 pub fn run(args: &LoadArgs) -> Result<Report, Failure> {
     let host = Host::system();
     let function = host.function(args.device)?;
-    let resource = function.bar(args.bar)?;
+    let resource = function.memory_bar(args.bar)?;
     let image = read_image(args, resource)?;
+    let width = args.width.unwrap_or(AccessWidth::Auto);
+    // All that can be refused is refused before the device is opened, which may reset it.
+    let size = usize::try_from(resource.size).unwrap_or(usize::MAX);
+    Upload::check(size, args.offset, image.len(), width).map_err(|error| refused(args, error))?;
+    if args.dry_run {
+        return Ok(dry_run(args, &function, &image));
+    }
 
     let device = VfioDevice::open(&host, args.device)?;
     let bar = device.map_bar(args.bar)?;
     let region = bar.mmio::<0>().expect("every region has at least 0 bytes");
-    let width = args.width.unwrap_or(AccessWidth::Auto);
-    let upload = Upload::new(
-        SysOrIoMap::<Region>::from(region),
-        args.offset,
-        &image,
-        width,
-    )
-    .map_err(|error| refused(args, error))?;
-    if args.dry_run {
-        return Ok(dry_run(args, &image));
-    }
+    let target = SysOrIoMap::<Region>::from(region);
+    let upload = Upload::new(target, args.offset, &image, width).map_err(|e| refused(args, e))?;
 
     let started = Instant::now();
     let mut progress = Progress::new("writing", image.len());
@@ -54,12 +52,13 @@ pub fn run(args: &LoadArgs) -> Result<Report, Failure> {
     drop(progress);
     let read_time = started.elapsed();
 
+    note_reset(&function);
     let sha256 = Sha256::of(&image);
     if let Some(failure) = difference(args, &back, sha256) {
         return Err(failure);
     }
-    note_reset(&function);
-    Ok(report(args, &image, sha256, &back, write_time, read_time))
+    let times = [write_time, read_time];
+    Ok(report(args, &function, &image, sha256, &back, times))
 }
 
 /// Reads the file, and no more of it than the BAR has room for.
@@ -75,13 +74,9 @@ fn read_image(args: &LoadArgs, bar: &BarResource) -> Result<Vec<u8>, Failure> {
     };
     let file = File::open(path).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.len();
-    // A BAR of I/O ports is refused later, for what it is.
-    let room = match bar.kind {
-        BarKind::IoPorts => u64::MAX,
-        BarKind::Memory { .. } => bar
-            .size
-            .saturating_sub(u64::try_from(args.offset).unwrap_or(u64::MAX)),
-    };
+    let room = bar
+        .size
+        .saturating_sub(u64::try_from(args.offset).unwrap_or(u64::MAX));
     let too_large = |has: String| {
         let message = format!(
             "{} has {has} bytes, and BAR {} of {} has room for {room} at offset {:#x}",
@@ -159,7 +154,14 @@ fn note_reset(function: &PciFunction) {
     }
 }
 
-fn dry_run(args: &LoadArgs, image: &[u8]) -> Report {
+/// What is known before the device is opened.
+fn dry_run(args: &LoadArgs, function: &PciFunction, image: &[u8]) -> Report {
+    let bound = function.has_vfio_driver();
+    let but = if bound {
+        ""
+    } else {
+        "; it is not bound to vfio-pci, which it must be"
+    };
     Report {
         schema: "outboard.fw.load/1",
         data: json!({
@@ -167,10 +169,11 @@ fn dry_run(args: &LoadArgs, image: &[u8]) -> Report {
             "bar": args.bar,
             "offset": args.offset,
             "bytes": image.len(),
+            "bound": bound,
             "dry_run": true,
         }),
         text: format!(
-            "{} fits: {} bytes at offset {:#x} of BAR {} of {}; nothing was written\n",
+            "{} fits: {} bytes at offset {:#x} of BAR {} of {}; the device was not opened{but}\n",
             args.file.display(),
             image.len(),
             args.offset,
@@ -182,11 +185,11 @@ fn dry_run(args: &LoadArgs, image: &[u8]) -> Report {
 
 fn report(
     args: &LoadArgs,
+    function: &PciFunction,
     image: &[u8],
     sha256: Sha256,
     back: &ReadBack,
-    write_time: Duration,
-    read_time: Duration,
+    [write_time, read_time]: [Duration; 2],
 ) -> Report {
     let (device, bar, offset, bytes) = (args.device, args.bar, args.offset, image.len());
     let mut text = String::new();
@@ -221,6 +224,7 @@ fn report(
             "sha256_file": sha256.to_string(),
             "sha256_read_back": back.sha256.to_string(),
             "verified": true,
+            "reset_on_close": function.reset_methods,
         }),
         text,
     }

@@ -5,7 +5,7 @@ use io_core::{AccessWidth, Io};
 use pci_host::Host;
 use std::{
     env, fs,
-    os::unix::process::CommandExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     thread,
@@ -46,6 +46,11 @@ fn ok(args: &[&str]) -> String {
         text(&output.stderr)
     );
     text(&output.stdout)
+}
+
+/// The JSON that a command prints.
+fn json(args: &[&str]) -> serde_json::Value {
+    serde_json::from_str(&ok(&[args, &["--json"]].concat())).unwrap()
 }
 
 /// What a command that fails with this status says on standard error. It prints no result.
@@ -113,7 +118,7 @@ fn list_shows_every_device_with_what_sysfs_says_of_it() {
     }
     assert!(line(IVSHMEM).contains("0:256 2:64M"));
 
-    let json: serde_json::Value = serde_json::from_str(&ok(&["list", NIC, "--json"])).unwrap();
+    let json = json(&["list", NIC]);
     assert_eq!(json["schema"], "outboard.list/1");
     let nic = &json["data"][0];
     assert_eq!(nic["address"], NIC);
@@ -155,7 +160,23 @@ fn a_dry_run_writes_nothing() {
     let before = sysfs(NIC);
     let said = ok(&["bind", NIC, "--dry-run"]);
     assert_eq!(said.lines().count(), 3, "{said}");
+    let plan = json(&["bind", NIC, "--dry-run"]);
+    assert_eq!(plan["data"]["writes"][0]["value"], "vfio-pci");
     assert_eq!(sysfs(NIC), before);
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn programs_are_told_the_same_as_people() {
+    let bound = json(&["bind", IVSHMEM]);
+    assert_eq!(bound["schema"], "outboard.bind/1");
+    assert_eq!(bound["data"]["changed"], true);
+    assert_eq!(bound["data"]["node"], "/dev/vfio/7");
+    assert_eq!(json(&["bind", IVSHMEM])["data"]["changed"], false);
+    let released = json(&["release", IVSHMEM]);
+    assert_eq!(released["schema"], "outboard.release/1");
+    assert_eq!(released["data"]["former_driver"], "vfio-pci");
+    assert_eq!(released["data"]["driver"], serde_json::Value::Null);
 }
 
 #[test]
@@ -342,7 +363,7 @@ fn what_cannot_be_loaded_into_is_named_with_what_to_do() {
     );
     let said = fails(3, &load(IVSHMEM, "1"));
     assert!(
-        said.contains("0000:00:10.0 has no BAR 1\n hint: it has BARs 0, 2"),
+        said.contains("0000:00:10.0 has no BAR 1\n hint: its BARs: 0, 2"),
         "{said}"
     );
     let said = fails(3, &load("0000:7f:00.0", "0"));
@@ -358,6 +379,10 @@ fn what_cannot_be_loaded_into_is_named_with_what_to_do() {
         "{said}"
     );
     assert!(said.contains("hint: its BARs that are memory: 0"), "{said}");
+    // A file without an end is not even read then.
+    fails(9, &["fw", "load", TESTDEV, "/dev/zero", "--bar", "1"]);
+    fails(2, &["bind", TESTDEV, "--timeout=-1"]);
+    ok(&["bind", TESTDEV, "--timeout", "1e19"]);
 }
 
 #[test]
@@ -365,11 +390,7 @@ fn what_cannot_be_loaded_into_is_named_with_what_to_do() {
 fn a_missing_permission_is_named_and_can_be_given() {
     let dir = TempDir::new().unwrap();
     let image = file(&dir, "image", b"firmware");
-    fs::set_permissions(
-        dir.path(),
-        std::os::unix::fs::PermissionsExt::from_mode(0o755),
-    )
-    .unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let as_user = |args: &[&str]| outboard(args).uid(USER).gid(USER).output().unwrap();
 
     let said = failed(4, &as_user(&["bind", IVSHMEM]));
@@ -388,6 +409,13 @@ fn a_missing_permission_is_named_and_can_be_given() {
 
     let _bound = Bound::new(IVSHMEM);
     let load = ["fw", "load", IVSHMEM, &image, "--bar", "2"];
+    fs::set_permissions(&image, fs::Permissions::from_mode(0o600)).unwrap();
+    let said = failed(4, &as_user(&load));
+    assert!(
+        said.contains(&format!("cannot read {image}: Permission denied")),
+        "{said}"
+    );
+    fs::set_permissions(&image, fs::Permissions::from_mode(0o644)).unwrap();
     let said = failed(4, &as_user(&load));
     assert!(
         said.contains("cannot open /dev/vfio/7 of 0000:00:10.0: Permission denied"),

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use crate::error::{Context, Result};
 use crate::program;
 use crate::static_build::{self, cargo};
-use crate::toolchain::{AARCH64, Part, nightly_cargo};
+use crate::toolchain::{AARCH64, OLDEST, Part, cargo_of};
 
 /// How long all lab tests in the guest may take.
 const LAB_SECONDS: &str = "600";
@@ -41,10 +41,14 @@ pub enum Step {
     Clippy,
     /// Lints of what only aarch64 compiles.
     ClippyAarch64,
+    /// That the oldest Rust we promise to build with does.
+    OldestRust,
     /// Unit, integration and documentation tests.
     Test,
     /// Documentation.
     Doc,
+    /// That examples which must not compile fail with the error that they name; only nightly compares it.
+    ErrorCodes,
     /// Undefined behaviour in io-core.
     Miri,
     /// Tests in a guest, and of the lab itself.
@@ -129,29 +133,38 @@ impl Step {
             Self::Fmt => Some(Part::Rustfmt),
             Self::Clippy => Some(Part::Clippy),
             Self::ClippyAarch64 => Some(Part::Aarch64),
-            Self::Miri => Some(Part::Miri),
+            Self::OldestRust => Some(Part::Oldest),
+            Self::ErrorCodes | Self::Miri => Some(Part::Miri),
             Self::Test | Self::Doc | Self::Lab => None,
         }
     }
 
     fn run(self, options: &Options, xtask: &Path, results: &mut Vec<String>) -> Result<()> {
-        let lints = ["--workspace", "--all-targets"];
+        let everything = ["--workspace", "--all-targets"];
         let deny = ["--", "-D", "warnings"];
         let mut command = cargo();
         match self {
             Self::Fmt => command.args(["fmt", "--all", "--check"]),
-            Self::Clippy => command.arg("clippy").args(lints).args(deny),
+            Self::Clippy => command.arg("clippy").args(everything).args(deny),
             Self::ClippyAarch64 => command
                 .arg("clippy")
-                .args(lints)
+                .args(everything)
                 .args(["--target", AARCH64])
                 .args(deny),
+            Self::OldestRust => {
+                command = cargo_of(OLDEST);
+                command.arg("check").args(everything)
+            }
             Self::Test => command.args(["test", "--workspace"]),
             Self::Doc => command
                 .args(["doc", "--workspace", "--no-deps"])
                 .env("RUSTDOCFLAGS", "-D warnings"),
+            Self::ErrorCodes => {
+                command = cargo_of("nightly");
+                command.args(["test", "--doc", "--package", "outboard-io-core"])
+            }
             Self::Miri => {
-                command = nightly_cargo();
+                command = cargo_of("nightly");
                 command
                     .args([
                         "miri",

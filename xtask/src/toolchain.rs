@@ -9,6 +9,9 @@ use crate::static_build::cargo;
 /// The architecture that is only compiled for.
 pub const AARCH64: &str = "aarch64-unknown-linux-gnu";
 
+/// The oldest Rust that we promise to build with.
+pub const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
+
 /// A part that may be missing.
 #[derive(Clone, Copy, Debug)]
 pub enum Part {
@@ -18,6 +21,8 @@ pub enum Part {
     Clippy,
     /// The standard library for [`AARCH64`].
     Aarch64,
+    /// A toolchain of version [`OLDEST`].
+    Oldest,
     /// A nightly toolchain with Miri.
     Miri,
 }
@@ -36,6 +41,7 @@ impl Part {
             Self::Rustfmt => &["component", "add", "rustfmt"],
             Self::Clippy => &["component", "add", "clippy"],
             Self::Aarch64 => &["target", "add", AARCH64],
+            Self::Oldest => &["toolchain", "install", OLDEST, "--profile=minimal"],
             Self::Miri => &[
                 "toolchain",
                 "install",
@@ -66,8 +72,13 @@ impl Part {
                 let rustc = &mut Command::new("rustc");
                 program::run(rustc.args(["--target", AARCH64, "--print", "target-libdir"]))
             }
+            Self::Oldest => program::run(cargo_of(OLDEST).arg("--version")),
             // It builds the standard library for Miri on first use; with CI it does not ask whether it may.
-            Self::Miri => program::run(nightly_cargo().args(["miri", "setup"]).env("CI", "true")),
+            Self::Miri => program::run(
+                cargo_of("nightly")
+                    .args(["miri", "setup"])
+                    .env("CI", "true"),
+            ),
         };
         match (self, answer) {
             (Self::Aarch64, Ok(folder)) => {
@@ -78,10 +89,10 @@ impl Part {
     }
 }
 
-/// The nightly toolchain's cargo, in the checkout.
-pub fn nightly_cargo() -> Command {
+/// The cargo of another toolchain, in the checkout.
+pub fn cargo_of(toolchain: &str) -> Command {
     let mut command = Command::new("rustup");
-    command.args(["run", "nightly", "cargo"]);
+    command.args(["run", toolchain, "cargo"]);
     command.current_dir(crate::static_build::workspace());
     command
 }

@@ -31,13 +31,34 @@ impl<'a> Upload<'a> {
         image: &'a [u8],
         width: AccessWidth,
     ) -> Result<Self, UploadError> {
-        let room = target.size().saturating_sub(offset);
-        if image.is_empty() {
+        Self::check(target.size(), offset, image.len(), width)?;
+        Ok(Self {
+            target,
+            offset,
+            image,
+            width,
+        })
+    }
+
+    /// Whether an image of `len` bytes could be uploaded to `offset` of memory of `size` bytes: what
+    /// [`new`](Self::new) checks, for memory that nothing has opened yet.
+    ///
+    /// # Errors
+    ///
+    /// As for `new`.
+    pub fn check(
+        size: usize,
+        offset: usize,
+        len: usize,
+        width: AccessWidth,
+    ) -> Result<(), UploadError> {
+        let room = size.saturating_sub(offset);
+        if len == 0 {
             return Err(UploadError::Empty);
         }
-        if image.len() > room {
+        if len > room {
             return Err(UploadError::TooLarge {
-                image: image.len(),
+                image: len,
                 offset,
                 room,
             });
@@ -47,19 +68,11 @@ impl<'a> Upload<'a> {
             if offset % width != 0 {
                 return Err(UploadError::Offset { offset, width });
             }
-            if image.len() % width != 0 {
-                return Err(UploadError::Length {
-                    image: image.len(),
-                    width,
-                });
+            if len % width != 0 {
+                return Err(UploadError::Length { image: len, width });
             }
         }
-        Ok(Self {
-            target,
-            offset,
-            image,
-            width,
-        })
+        Ok(())
     }
 
     /// Writes the image, in ascending order. `progress` is told how many bytes are written so far.

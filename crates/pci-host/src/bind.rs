@@ -1,6 +1,6 @@
 //! Binding a function to a driver and releasing it again: as a plan first, then carried out.
 
-use crate::{Host, PciFunction, host};
+use crate::{Host, PciFunction, function::is_vfio_driver, host};
 use io_core::{Error, ErrorKind, Result};
 use std::{
     fmt,
@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Drivers that are there to hand a function to user space.
+/// Drivers that are there to hand a function to user space, beside the variants of the first.
 const USERSPACE_DRIVERS: [&str; 3] = ["vfio-pci", "uio_pci_generic", "pci-stub"];
 
 /// How often the device node is looked for.
@@ -72,7 +72,7 @@ impl Host {
     /// # Errors
     ///
     /// The driver is not loaded, or is not one that hands functions to user space; the function is a
-    /// bridge; or the driver is vfio-pci and there is no IOMMU.
+    /// bridge, or in no IOMMU group; or its override names a driver of the kernel's own.
     pub fn plan_bind(&self, function: &PciFunction, driver: &str) -> Result<Plan> {
         let mut plan = Plan {
             before: function.clone(),
@@ -83,7 +83,7 @@ impl Host {
             return Ok(plan);
         }
         self.check_driver(driver)?;
-        self.check_function(function, driver)?;
+        check_function(function, driver)?;
         if function.driver_override.as_deref() != Some(driver) {
             plan.steps.push(self.set_override(function, driver));
         }
@@ -94,17 +94,22 @@ impl Host {
 
     /// What it takes to give `function` back to the kernel's own choice of driver.
     ///
-    /// A function that no driver made for user space has, and whose override is not set, is left as
-    /// it is.
+    /// A function that a driver of the kernel's own has stays with it, and an override that names such
+    /// a driver stays set: neither is a bind's work. A function without a driver is probed, because a
+    /// release that was killed may have left it so.
     #[must_use]
     pub fn plan_release(&self, function: &PciFunction) -> Plan {
         let mut steps = Vec::new();
-        if function.driver_override.is_some() {
+        if function
+            .driver_override
+            .as_deref()
+            .is_some_and(hands_to_userspace)
+        {
             // A write of nothing would never reach the kernel; a newline clears the override.
             steps.push(self.set_override(function, "\n"));
         }
         match function.driver.as_deref() {
-            Some(driver) if hands_to_userspace(function, driver) => {
+            Some(driver) if hands_to_userspace(driver) => {
                 steps.extend(self.unbind(function));
                 steps.push(self.probe(function));
             }
@@ -126,13 +131,16 @@ impl Host {
     /// # Errors
     ///
     /// A write was refused, the driver did not take the function, or the node did not appear within
-    /// `timeout`; a function that is to be released is open in a program. After a bind that failed the function is as it was before; where that cannot be
+    /// `timeout`; or a program has the function open. After a bind that failed the function is as it was before; where that cannot be
     /// had, the error says so.
     pub fn execute(
         &self,
         plan: &Plan,
         timeout: Duration,
     ) -> Result<(PciFunction, Option<PathBuf>)> {
+        if plan.before.has_vfio_driver() && !plan.steps.is_empty() {
+            self.check_closed(&plan.before)?;
+        }
         match &plan.goal {
             Goal::Bind(driver) => self
                 .bind(plan, driver, timeout)
@@ -165,11 +173,10 @@ impl Host {
     }
 
     fn release(&self, plan: &Plan) -> Result<PciFunction> {
-        self.check_closed(&plan.before)?;
         write_all(&plan.steps)?;
         let after = self.function(plan.before.address)?;
         match &after.driver {
-            Some(driver) if hands_to_userspace(&after, driver) => Err(Error::new(
+            Some(driver) if hands_to_userspace(driver) => Err(Error::new(
                 ErrorKind::Other,
                 format!(
                     "{} came back to {driver} when it was released",
@@ -235,7 +242,7 @@ impl Host {
             let message = format!("there is no PCI driver {driver:?} loaded");
             return Err(Error::new(ErrorKind::NotFound, message).with_hint(hint));
         }
-        if !USERSPACE_DRIVERS.contains(&driver) && !driver.contains("vfio") {
+        if !hands_to_userspace(driver) {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
                 format!("{driver} is a driver of the kernel's own, and does not hand devices over"),
@@ -245,28 +252,6 @@ impl Host {
                  device",
                 USERSPACE_DRIVERS.join(", ")
             )));
-        }
-        Ok(())
-    }
-
-    fn check_function(&self, function: &PciFunction, driver: &str) -> Result<()> {
-        let address = function.address;
-        if function.is_bridge {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                format!("{address} is a bridge, and {driver} does not drive bridges"),
-            )
-            .with_hint("bind the devices behind it instead"));
-        }
-        if driver == "vfio-pci" && function.iommu_group.is_none() && !self.allows_noiommu() {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("{address} is in no IOMMU group, and vfio-pci takes only devices that are"),
-            )
-            .with_hint(
-                "switch the IOMMU on: VT-d or AMD-Vi in the firmware's setup, and intel_iommu=on on \
-                 the kernel's command line of Intel machines",
-            ));
         }
         Ok(())
     }
@@ -302,18 +287,17 @@ impl Host {
         driver: &str,
         timeout: Duration,
     ) -> Result<Option<PathBuf>> {
-        let find = || match (driver, function.iommu_group) {
-            ("vfio-pci", Some(group)) => Some(self.vfio_dir().join(group.to_string())),
-            ("uio_pci_generic", _) => self.uio_node(function.address),
-            _ => None,
+        let find = || match function.iommu_group {
+            Some(group) if is_vfio_driver(driver) => Some(self.vfio_dir().join(group.to_string())),
+            _ => self.uio_node(function.address),
         };
-        if !matches!(driver, "vfio-pci" | "uio_pci_generic") {
+        if !is_vfio_driver(driver) && driver != "uio_pci_generic" {
             return Ok(None);
         }
-        let deadline = Instant::now() + timeout;
+        let started = Instant::now();
         loop {
             // The clock first, so that there is always one look after the deadline.
-            let late = Instant::now() >= deadline;
+            let late = started.elapsed() >= timeout;
             let node = find();
             match node {
                 Some(node) if node.exists() => return Ok(Some(node)),
@@ -354,9 +338,43 @@ impl Host {
     }
 }
 
-/// Whether `function` is bound to `driver` so that a program in user space can drive it.
-fn hands_to_userspace(function: &PciFunction, driver: &str) -> bool {
-    USERSPACE_DRIVERS.contains(&driver) || function.driver_override.as_deref() == Some(driver)
+/// Refuses a function that the driver could not take, and one that somebody else gives a driver to.
+fn check_function(function: &PciFunction, driver: &str) -> Result<()> {
+    let address = function.address;
+    if function.is_bridge {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("{address} is a bridge, and {driver} does not drive bridges"),
+        )
+        .with_hint("bind the devices behind it instead"));
+    }
+    if is_vfio_driver(driver) && function.iommu_group.is_none() {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("{address} is in no IOMMU group, and {driver} takes only devices that are"),
+        )
+        .with_hint(
+            "switch the IOMMU on: VT-d or AMD-Vi in the firmware's setup, and intel_iommu=on on the \
+             kernel's command line of Intel machines",
+        ));
+    }
+    match function.driver_override.as_deref() {
+        Some(former) if !hands_to_userspace(former) => Err(Error::new(
+            ErrorKind::Busy,
+            format!("the driver_override of {address} is set already, to {former}"),
+        )
+        .with_hint(format!(
+            "something (driverctl, a udev rule) wants {former} to have it, and a release could not \
+             give that back; if it is to go: echo | sudo tee \
+             /sys/bus/pci/devices/{address}/driver_override"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a driver is there so that a program in user space can drive the function.
+fn hands_to_userspace(driver: &str) -> bool {
+    USERSPACE_DRIVERS.contains(&driver) || is_vfio_driver(driver)
 }
 
 fn driver_name(function: &PciFunction) -> String {

@@ -1,6 +1,6 @@
 //! What the machine shows of one PCI function.
 
-use crate::{BarResource, Host, host, resource};
+use crate::{BarKind, BarResource, Host, host, resource};
 use io_core::{Error, ErrorKind, Result, pci::PciAddress};
 use std::{
     fs::File,
@@ -36,7 +36,7 @@ pub struct PciFunction {
     pub reset_methods: Vec<String>,
     /// Its BARs, by index.
     pub bars: Vec<BarResource>,
-    /// Whether it is a bridge: its configuration header is not of type 0.
+    /// Whether it is a bridge: its configuration header is of type 1 or 2.
     pub is_bridge: bool,
 }
 
@@ -66,6 +66,12 @@ impl PciFunction {
         })
     }
 
+    /// Whether it is bound to vfio-pci, or to a variant of it (mlx5_vfio_pci and the like).
+    #[must_use]
+    pub fn has_vfio_driver(&self) -> bool {
+        self.driver.as_deref().is_some_and(is_vfio_driver)
+    }
+
     /// The BAR of this index.
     ///
     /// # Errors
@@ -76,19 +82,50 @@ impl PciFunction {
             .iter()
             .find(|bar| bar.index == index)
             .ok_or_else(|| {
-                let have: Vec<_> = self.bars.iter().map(|bar| bar.index.to_string()).collect();
-                let hint = match have.as_slice() {
-                    [] => "it has no BARs at all".to_owned(),
-                    [one] => format!("it has BAR {one} only"),
-                    more => format!("it has BARs {}", more.join(", ")),
-                };
                 Error::new(
                     ErrorKind::NotFound,
                     format!("{} has no BAR {index}", self.address),
                 )
-                .with_hint(hint)
+                .with_hint(match self.indices(|_| true).as_str() {
+                    "" => "it has no BARs at all".to_owned(),
+                    have => format!("its BARs: {have}"),
+                })
             })
     }
+
+    /// The BAR of this index, which must be memory.
+    ///
+    /// # Errors
+    ///
+    /// The function has no such BAR, or it is I/O ports; the error names those that would do.
+    pub fn memory_bar(&self, index: u8) -> Result<&BarResource> {
+        let bar = self.bar(index)?;
+        if bar.kind != BarKind::IoPorts {
+            return Ok(bar);
+        }
+        let message = format!(
+            "BAR {index} of {} is I/O ports, which cannot be mapped",
+            self.address
+        );
+        let hint = match self.indices(|bar| bar.kind != BarKind::IoPorts).as_str() {
+            "" => "it has no BAR that is memory".to_owned(),
+            have => format!("its BARs that are memory: {have}"),
+        };
+        Err(Error::new(ErrorKind::Unsupported, message).with_hint(hint))
+    }
+
+    /// The indices of those of its BARs that `which` chooses, as a list.
+    fn indices(&self, which: impl Fn(&BarResource) -> bool) -> String {
+        let bars = self.bars.iter().filter(|bar| which(bar));
+        bars.map(|bar| bar.index.to_string())
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}
+
+/// Whether a driver is vfio-pci or one of its variants.
+pub(crate) fn is_vfio_driver(driver: &str) -> bool {
+    driver.contains("vfio")
 }
 
 /// The text of a file that older kernels or some functions do not have.
@@ -123,12 +160,13 @@ fn iommu_group(dir: &Path) -> Result<Option<u32>> {
     name.parse().map(Some).map_err(|_| nonsense(&link, &name))
 }
 
-/// Whether the header type (PCI Local Bus 3.0 section 6.1, offset 0x0e) is other than 0.
+/// Whether the header type (PCI Local Bus 3.0 section 6.1, offset 0x0e) is 1, of a PCI-to-PCI bridge,
+/// or 2, of a CardBus bridge. The highest bit says that there are more functions.
 fn is_bridge(config: &Path) -> Result<bool> {
     let mut header = [0; 0x40];
     let read = File::open(config).and_then(|mut file| file.read_exact(&mut header));
     match read {
-        Ok(()) => Ok(header[0x0e] & 0x7f != 0),
+        Ok(()) => Ok(matches!(header[0x0e] & 0x7f, 1 | 2)),
         Err(e) => Err(Error::from_os(
             format!("cannot read {}", config.display()),
             e,

@@ -113,14 +113,6 @@ impl Host {
         self.sys.join("bus/pci/drivers_probe")
     }
 
-    /// Whether the kernel allows VFIO without an IOMMU (`enable_unsafe_noiommu_mode`).
-    pub(crate) fn allows_noiommu(&self) -> bool {
-        let path = self
-            .sys
-            .join("module/vfio/parameters/enable_unsafe_noiommu_mode");
-        fs::read_to_string(path).is_ok_and(|text| matches!(text.trim(), "Y" | "y" | "1"))
-    }
-
     /// The node of the UIO device that `address` has, once uio_pci_generic has it.
     pub(crate) fn uio_node(&self, address: PciAddress) -> Option<PathBuf> {
         let uio = names(&self.function_dir(address).join("uio")).ok()?;

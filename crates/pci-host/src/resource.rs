@@ -71,8 +71,11 @@ pub(crate) fn parse(text: &str) -> Result<Vec<BarResource>, String> {
         } else {
             continue;
         };
-        // An empty resource ends before it starts.
-        let size = end.checked_sub(*start).and_then(|last| last.checked_add(1));
+        // An empty resource ends before it starts, or has no numbers at all.
+        let size = match (*start, *end) {
+            (0, 0) => None,
+            (start, end) => end.checked_sub(start).and_then(|last| last.checked_add(1)),
+        };
         if let Some(size) = size {
             bars.push(BarResource {
                 index,
@@ -93,7 +96,7 @@ fn hex(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// Of an Intel NIC (lspci: Region 0 32-bit memory 128K, Region 1 memory 512K, Region 2 I/O ports
+    /// Of an Intel NIC (lspci: Region 0 32-bit memory 128K, Region 1 memory 128K, Region 2 I/O ports
     /// 32, Region 3 memory 16K; a ROM follows) as QEMU's e1000e shows it.
     const E1000E: &str = "\
 0x00000000fe840000 0x00000000fe85ffff 0x0000000000040200
@@ -145,6 +148,8 @@ mod tests {
     fn an_empty_resource_is_no_bar_and_a_hostile_one_does_not_overflow() {
         let empty = "0x0000000000001000 0x0000000000000fff 0x0000000000000200\n";
         assert_eq!(parse(empty), Ok(vec![]));
+        let unset = "0x0000000000000000 0x0000000000000000 0x0000000000040200\n";
+        assert_eq!(parse(unset), Ok(vec![]));
         let whole = "0x0000000000000000 0xffffffffffffffff 0x0000000000000200\n";
         assert_eq!(parse(whole), Ok(vec![]));
     }

@@ -187,7 +187,7 @@ fn what_is_not_there_is_said_to_be_not_there() {
     );
     let error = machine.function().bar(2).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert_eq!(error.hint(), Some("it has BAR 0 only"));
+    assert_eq!(error.hint(), Some("its BARs: 0"));
 }
 
 #[test]
@@ -311,22 +311,58 @@ fn what_cannot_be_bound_is_refused_before_anything_is_written() {
 }
 
 #[test]
-fn without_an_iommu_vfio_takes_a_function_only_where_the_kernel_allows_it() {
+fn an_override_of_somebody_else_is_neither_replaced_nor_cleared() {
     let machine = Machine::new();
-    let mut function = machine.function();
-    function.iommu_group = None;
-    for allowed in ["Y\n", "1\n", "y\n"] {
-        machine.file(
-            "sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
-            allowed,
-        );
-        assert!(machine.host.plan_bind(&function, "vfio-pci").is_ok());
-    }
-    machine.file(
-        "sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
-        "N\n",
+    machine.set_driver("e1000e");
+    machine.file(OVERRIDE, "e1000e\n");
+    let function = machine.function();
+    let error = machine.host.plan_bind(&function, "vfio-pci").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    assert_eq!(
+        error.to_string(),
+        "the driver_override of 0000:03:00.0 is set already, to e1000e"
     );
-    assert!(machine.host.plan_bind(&function, "vfio-pci").is_err());
+    assert_eq!(machine.steps(&machine.host.plan_release(&function)), []);
+}
+
+#[test]
+fn a_variant_of_vfio_pci_is_released_as_vfio_pci_is() {
+    let machine = Machine::new();
+    machine.set_driver("mlx5_vfio_pci");
+    let function = machine.function();
+    assert!(function.has_vfio_driver());
+    let steps = machine.steps(&machine.host.plan_release(&function));
+    assert_eq!(
+        steps[0],
+        step("sys/bus/pci/drivers/mlx5_vfio_pci/unbind", "0000:03:00.0")
+    );
+}
+
+#[test]
+fn a_release_that_comes_back_to_vfio_is_noticed() {
+    let machine = Machine::new();
+    machine.set_driver("vfio-pci"); // and stays so, as new_id would have it
+    let plan = machine.host.plan_release(&machine.function());
+    let error = machine.host.execute(&plan, NO_WAIT).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "0000:03:00.0 came back to vfio-pci when it was released"
+    );
+    assert!(error.hint().unwrap().contains("new_id"));
+}
+
+#[test]
+fn one_function_of_many_is_no_bridge() {
+    let machine = Machine::new();
+    for (address, header_type, bridge) in [
+        ("0000:0a:00.0", 0x80, false),
+        ("0000:0b:00.0", 0x81, true),
+        ("0000:0c:00.0", 0x02, true),
+    ] {
+        machine.add(address, header_type);
+        let function = machine.host.function(address.parse().unwrap()).unwrap();
+        assert_eq!(function.is_bridge, bridge, "{header_type:#x}");
+    }
 }
 
 #[test]
@@ -353,6 +389,16 @@ fn a_driver_that_does_not_take_the_function_is_noticed_and_the_override_taken_ba
 }
 
 #[test]
+fn an_undo_writes_back_the_override_that_was_there() {
+    let machine = Machine::new();
+    machine.file(OVERRIDE, "uio_pci_generic\n");
+    let plan = machine.bind();
+    assert_eq!(machine.steps(&plan)[0], step(OVERRIDE, "vfio-pci"));
+    machine.host.execute(&plan, NO_WAIT).unwrap_err();
+    assert_eq!(machine.text(OVERRIDE), "uio_pci_generic\n");
+}
+
+#[test]
 fn a_node_that_does_not_appear_is_waited_for_until_the_deadline_and_no_longer() {
     let machine = Machine::new();
     let plan = machine.bind();
@@ -372,10 +418,7 @@ fn a_node_that_does_not_appear_is_waited_for_until_the_deadline_and_no_longer() 
             std::thread::sleep(NO_WAIT);
             fs::write(&node, "").unwrap();
         });
-        let (function, found) = machine
-            .host
-            .execute(&plan, Duration::from_secs(10))
-            .unwrap();
+        let (function, found) = machine.host.execute(&plan, Duration::MAX).unwrap();
         assert_eq!(function.driver.as_deref(), Some("vfio-pci"));
         assert_eq!(found.as_deref(), Some(node.as_path()));
     });

@@ -4,7 +4,6 @@
 use crate::VfioDevice;
 use io_core::{Error, ErrorKind, Mmio, MmioRaw, Region, RegionError, Result};
 use memmap2::{Advice, MmapOptions, MmapRaw};
-use pci_host::BarKind;
 
 /// A BAR of an open device, mapped into this process until this is dropped.
 ///
@@ -30,11 +29,7 @@ impl VfioDevice {
     /// The device has no such BAR, or it is I/O ports, or the kernel does not let it be mapped.
     pub fn map_bar(&self, index: u8) -> Result<MappedBar> {
         let address = self.address();
-        let resource = self.function().bar(index)?;
-        if resource.kind == BarKind::IoPorts {
-            let message = format!("BAR {index} of {address} is I/O ports, which cannot be mapped");
-            return Err(Error::new(ErrorKind::Unsupported, message).with_hint(self.memory_bars()));
-        }
+        self.function().memory_bar(index)?;
         let region = self.region_info(u32::from(index))?;
         if !(region.mappable && region.readable && region.writable) || region.size == 0 {
             return Err(Error::new(
@@ -67,21 +62,6 @@ impl VfioDevice {
             index,
             device: self.clone(),
         })
-    }
-
-    /// The hint that names the BARs which can be mapped.
-    fn memory_bars(&self) -> String {
-        let bars = self
-            .function()
-            .bars
-            .iter()
-            .filter(|bar| bar.kind != BarKind::IoPorts);
-        let bars: Vec<_> = bars.map(|bar| bar.index.to_string()).collect();
-        if bars.is_empty() {
-            "it has no BAR that is memory".to_owned()
-        } else {
-            format!("its BARs that are memory: {}", bars.join(", "))
-        }
     }
 }
 

@@ -12,6 +12,9 @@ use std::os::unix::fs::FileExt;
 ///
 /// Command (offset 4) and Status (offset 6) are 16 bits each: written with 32 bits, Command would
 /// clear the bits of Status that are set.
+///
+/// Whoever clears the memory bit of Command (bit 1), or puts the device into D3hot, takes its BARs
+/// away: an access to a mapped one then raises SIGBUS, which ends the program.
 #[derive(Debug, Clone, Copy)]
 pub struct ConfigSpace<'a> {
     device: &'a VfioDevice,

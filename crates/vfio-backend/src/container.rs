@@ -44,7 +44,7 @@ impl Container {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 format!(
-                    "{} speaks another version of VFIO: {version:?}",
+                    "{} does not speak version {VFIO_API_VERSION} of VFIO's interface",
                     path.display()
                 ),
             ));

@@ -110,9 +110,10 @@ impl VfioDevice {
 /// Refuses a function that is not with VFIO, before anything is opened.
 fn check_driver(function: &PciFunction) -> Result<()> {
     let address = function.address;
-    let now = match function.driver.as_deref() {
-        // The variant drivers are called mlx5_vfio_pci and the like.
-        Some(driver) if driver.contains("vfio") => return Ok(()),
+    if function.has_vfio_driver() {
+        return Ok(());
+    }
+    let now = match &function.driver {
         Some(driver) => format!("it is bound to {driver}"),
         None => "it is bound to no driver".to_owned(),
     };

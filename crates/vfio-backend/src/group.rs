@@ -54,7 +54,7 @@ impl Group {
         })
     }
 
-    /// Refuses a group with a member that a driver of the kernel has.
+    /// Refuses a group with a member that another driver has.
     fn check_viable(&self, host: &Host, number: u32, address: PciAddress) -> Result<()> {
         let flags = sys::group_flags(self.file.as_fd()).map_err(|errno| {
             let message = format!("cannot ask for the status of {}", self.path.display());
@@ -68,34 +68,42 @@ impl Group {
             .into_iter()
             .filter(stands_in_the_way)
             .collect();
-        let names = in_the_way.iter().map(|member| {
+        let list = |separator, of: fn(&PciFunction) -> String| {
+            in_the_way
+                .iter()
+                .map(of)
+                .collect::<Vec<_>>()
+                .join(separator)
+        };
+        let names = list(", ", |member| {
             format!(
                 "{} ({})",
                 member.address,
                 member.driver.as_deref().unwrap_or_default()
             )
         });
-        let binds = in_the_way
-            .iter()
-            .map(|member| format!("sudo outboard bind {}", member.address));
-        Err(Error::new(
-            ErrorKind::Busy,
-            format!(
-                "{address} shares IOMMU group {number} with devices that the kernel drives: {}",
-                names.collect::<Vec<_>>().join(", ")
-            ),
-        )
-        .with_hint(format!(
-            "the IOMMU cannot keep them apart; bind them to vfio-pci too: {}",
-            binds.collect::<Vec<_>>().join("; ")
-        )))
+        let message =
+            format!("{address} shares IOMMU group {number} with devices that other drivers have");
+        Err(if in_the_way.is_empty() {
+            Error::new(ErrorKind::Busy, message).with_hint(format!(
+                "none of them is a PCI device: ls /sys/kernel/iommu_groups/{number}/devices"
+            ))
+        } else {
+            Error::new(ErrorKind::Busy, format!("{message}: {names}")).with_hint(format!(
+                "the IOMMU cannot keep them apart; bind them to vfio-pci too: {}",
+                list("; ", |member| format!(
+                    "sudo outboard bind {}",
+                    member.address
+                ))
+            ))
+        })
     }
 }
 
 /// Whether a member keeps its group from being opened. The kernel does not mind a bridge's driver.
 fn stands_in_the_way(member: &PciFunction) -> bool {
     let driver = member.driver.as_deref();
-    !member.is_bridge && driver.is_some_and(|driver| driver != "vfio-pci" && driver != "pci-stub")
+    !member.is_bridge && !member.has_vfio_driver() && driver.is_some_and(|name| name != "pci-stub")
 }
 
 fn open_error(

@@ -18,6 +18,12 @@
 //! ([`reset_methods`](pci_host::PciFunction::reset_methods)). What was loaded into the device may not
 //! outlive the [`VfioDevice`].
 //!
+//! # A device that goes away
+//!
+//! A mapped BAR can stop answering: memory decoding is switched off in the device's Command register,
+//! it goes to D3hot, it is unplugged. An access then raises SIGBUS, which **ends the program**; nothing
+//! here catches it yet. The kernel also waits for a program to close a device that is to be removed.
+//!
 //! ```no_run
 //! use io_core::Io;
 //! use pci_host::Host;
