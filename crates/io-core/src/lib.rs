@@ -51,6 +51,7 @@ mod error;
 mod io;
 mod mmio;
 pub mod pci;
+mod project;
 mod region;
 mod sys_mem;
 mod sys_or_io;
