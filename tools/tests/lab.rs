@@ -428,6 +428,60 @@ fn a_missing_permission_is_named_and_can_be_given() {
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
+/// Hides VFIO's device nodes while this lives.
+struct Hidden;
+
+impl Hidden {
+    fn new() -> Self {
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "none", "/dev/vfio"])
+            .status();
+        assert!(mount.unwrap().success());
+        Self
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        assert!(
+            Command::new("umount")
+                .arg("/dev/vfio")
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn nodes_that_do_not_appear_are_missed() {
+    let dir = TempDir::new().unwrap();
+    let image = file(&dir, "image", b"firmware");
+    let before = sysfs(NIC);
+    let hidden = Hidden::new();
+    let said = fails(7, &["bind", NIC, "--timeout", "0.2"]);
+    assert!(
+        said.contains("it is as it was before, with the driver e1000e"),
+        "{said}"
+    );
+    assert!(said.contains("did not appear within 200ms"), "{said}");
+    assert_eq!(sysfs(NIC), before);
+    drop(hidden);
+
+    let _bound = Bound::new(IVSHMEM);
+    let _hidden = Hidden::new();
+    let said = fails(3, &["fw", "load", IVSHMEM, &image, "--bar", "2"]);
+    assert!(
+        said.contains("cannot open /dev/vfio/vfio: No such file"),
+        "{said}"
+    );
+    assert!(
+        said.contains("hint: load the module: sudo modprobe vfio-pci"),
+        "{said}"
+    );
+}
+
 #[test]
 #[ignore = "needs the lab"]
 fn a_device_that_another_program_has_is_said_to_be_busy() {
