@@ -29,4 +29,4 @@
 
 mod upload;
 
-pub use upload::{Difference, ReadBack, Sha256, Upload, UploadError};
+pub use upload::{ReadBack, Sha256, Upload, UploadError};

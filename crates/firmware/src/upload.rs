@@ -1,6 +1,6 @@
 //! An image into plain memory: checked, written, read back.
 
-use io_core::{AccessError, AccessWidth, Io, Region, SysOrIoMap};
+use io_core::{AccessError, AccessWidth, Difference, Io, Region, SysOrIoMap};
 use sha2::Digest;
 use std::fmt;
 
@@ -105,7 +105,11 @@ impl<'a> Upload<'a> {
             );
             hash.update(&buffer);
             if difference.is_none() {
-                difference = Difference::first(done, expected, &buffer);
+                difference = Difference::first(expected, &buffer);
+                difference = difference.map(|d| Difference {
+                    offset: done + d.offset,
+                    ..d
+                });
             }
             done += expected.len();
             progress(done);
@@ -129,33 +133,6 @@ pub struct ReadBack {
     pub sha256: Sha256,
     /// The first byte that differs from the image.
     pub difference: Option<Difference>,
-}
-
-/// A byte that is not what was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Difference {
-    /// Where in the image, in bytes.
-    pub offset: usize,
-    /// What the image has there.
-    pub expected: u8,
-    /// What the memory has there.
-    pub found: u8,
-}
-
-impl Difference {
-    /// The first one between two slices that start at `offset` of the image.
-    fn first(offset: usize, expected: &[u8], found: &[u8]) -> Option<Self> {
-        let (at, (expected, found)) = expected
-            .iter()
-            .zip(found)
-            .enumerate()
-            .find(|(_, (expected, found))| expected != found)?;
-        Some(Self {
-            offset: offset + at,
-            expected: *expected,
-            found: *found,
-        })
-    }
 }
 
 /// A SHA-256 hash (FIPS 180-4). Shown as sha256sum shows it.

@@ -1,8 +1,8 @@
 //! Uploads into memory that the test can see from outside.
 #![expect(unsafe_code, reason = "makes views of memory that the tests own")]
 
-use firmware::{Difference, Sha256, Upload, UploadError};
-use io_core::{AccessWidth, Mmio, MmioRaw, Region, SysOrIoMap, Width};
+use firmware::{Sha256, Upload, UploadError};
+use io_core::{AccessWidth, Difference, Mmio, MmioRaw, Region, SysOrIoMap, Width};
 
 const SIZE: usize = 1 << 20;
 

@@ -106,6 +106,11 @@ pub enum AccessErrorKind {
         /// The alignment that the access needs, in bytes.
         align: usize,
     },
+    /// It is shorter than its type promises.
+    TooShort {
+        /// The length that the type promises, in bytes.
+        need: usize,
+    },
     /// Its length is not a multiple of the width that was asked for.
     PartialWidth {
         /// That width.
@@ -184,6 +189,10 @@ impl fmt::Display for AccessError {
             AccessErrorKind::Misaligned { align } => write!(
                 f,
                 "{len} {unit} at offset {offset:#x} of {region} do not start at a multiple of {align}"
+            ),
+            AccessErrorKind::TooShort { need } => write!(
+                f,
+                "{len} {unit} at offset {offset:#x} of {region} are less than the {need} that are needed"
             ),
             AccessErrorKind::PartialWidth { width } => write!(
                 f,

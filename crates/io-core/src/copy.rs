@@ -118,6 +118,48 @@ pub(crate) unsafe fn from_device(mut src: *const u8, mut dst: &mut [u8], width: 
     }
 }
 
+/// Stores `byte` in `len` bytes of device memory.
+///
+/// # Safety
+///
+/// `dst` is mapped for writing for `len` bytes; if `width` is exact, `dst` is aligned to it and `len` a
+/// multiple of it.
+#[inline]
+pub(crate) unsafe fn fill_device(mut dst: *mut u8, len: usize, byte: u8, width: AccessWidth) {
+    for run in (Runs {
+        addr: dst.addr(),
+        len,
+        width,
+    }) {
+        match run.width {
+            // SAFETY: a run is within what is left of the memory, and its width divides the address.
+            Width::U8 => unsafe { fill(dst, run.count, byte) },
+            // SAFETY: as above.
+            Width::U16 => unsafe { fill(dst, run.count, u16::from_ne_bytes([byte; 2])) },
+            // SAFETY: as above.
+            Width::U32 => unsafe { fill(dst, run.count, u32::from_ne_bytes([byte; 4])) },
+            // SAFETY: as above.
+            Width::U64 => unsafe { fill(dst, run.count, u64::from_ne_bytes([byte; 8])) },
+        }
+        dst = dst.wrapping_add(run.bytes());
+    }
+}
+
+/// Stores `count` times the same value.
+///
+/// # Safety
+///
+/// `dst` is mapped for writing for `count` values and aligned for `T`.
+#[inline]
+unsafe fn fill<T: Copy>(dst: *mut u8, count: usize, value: T) {
+    let mut to = dst.cast::<T>();
+    for _ in 0..count {
+        // SAFETY: `to` has advanced by the values before this one.
+        unsafe { to.write_volatile(value) };
+        to = to.wrapping_add(1);
+    }
+}
+
 /// Stores `src` as a series of `T`, which `N` bytes make.
 ///
 /// # Safety

@@ -5,8 +5,8 @@
 )]
 
 use crate::{
-    AccessError, AccessWidth, KnownSize, Region,
-    project::{const_project, try_project, try_project_bytes},
+    AccessError, AccessWidth, Difference, KnownSize, Region,
+    project::{const_project, try_project, try_project_bytes, try_project_region},
 };
 
 /// What carries an access out: device memory, system memory, or either of the two.
@@ -63,6 +63,13 @@ pub trait IoCopyable: IoBackend {
     ///
     /// As for [`copy_from_io`](Self::copy_from_io).
     unsafe fn copy_to_io(view: Self::View<'_, [u8]>, src: &[u8], width: AccessWidth);
+
+    /// Sets every byte of what `view` shows to `byte`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`copy_from_io`](Self::copy_from_io).
+    unsafe fn fill_io(view: Self::View<'_, [u8]>, byte: u8, width: AccessWidth);
 }
 
 /// A view: something small to pass by value, through which [`Io`] reaches its target.
@@ -298,6 +305,128 @@ pub trait Io<'a>: IoBase<'a> {
         // SAFETY: `view` shows `dst.len()` bytes, and `width` was checked against it.
         unsafe { Self::Backend::copy_from_io(view, dst, width) };
         Ok(())
+    }
+
+    /// Sets `len` bytes of the region, from `offset` (in bytes) on, to `byte`.
+    ///
+    /// Device memory is written as by [`copy_from_slice`](Self::copy_from_slice). Firmware images leave
+    /// the part of a segment that is to be zero to whoever loads them.
+    ///
+    /// # Errors
+    ///
+    /// As for `copy_from_slice`. Nothing is written then.
+    ///
+    /// ```
+    /// use io_core::{AccessWidth, Io, Region, SysMem};
+    ///
+    /// let mut memory = [u64::MAX; 2];
+    /// let region = Region::<0>::try_from_raw_parts(memory.as_mut_ptr().cast(), 16)?;
+    /// // SAFETY: `memory` is live, and nothing else uses it, for as long as `map` is used.
+    /// let map = unsafe { SysMem::from_raw(region) };
+    /// map.fill(8, 8, 0, AccessWidth::Auto)?;
+    /// assert_eq!(memory, [u64::MAX, 0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    fn fill(
+        self,
+        offset: usize,
+        len: usize,
+        byte: u8,
+        width: AccessWidth,
+    ) -> Result<(), AccessError>
+    where
+        Self::Target: UntypedRegion,
+        Self::Backend: IoCopyable,
+    {
+        let view =
+            try_project_bytes::<Self::Backend, Self::Target>(self.as_view(), offset, len, width)?;
+        // SAFETY: `width` was checked against the length of what `view` shows.
+        unsafe { Self::Backend::fill_io(view, byte, width) };
+        Ok(())
+    }
+
+    /// Compares the region, from `offset` (in bytes) on, with `expected`, and returns the first byte
+    /// that differs.
+    ///
+    /// # Errors
+    ///
+    /// As for [`copy_to_slice`](Self::copy_to_slice). Nothing is read then.
+    ///
+    /// ```
+    /// use io_core::{AccessWidth, Difference, Io, Region, SysMem};
+    ///
+    /// let mut memory = [u64::from_ne_bytes(*b"firmwarx")];
+    /// let region = Region::<0>::try_from_raw_parts(memory.as_mut_ptr().cast(), 8)?;
+    /// // SAFETY: `memory` is live, and nothing else uses it, for as long as `map` is used.
+    /// let map = unsafe { SysMem::from_raw(region) };
+    /// assert_eq!(map.verify(0, b"firm", AccessWidth::Auto)?, None);
+    /// assert_eq!(
+    ///     map.verify(0, b"firmware", AccessWidth::Auto)?,
+    ///     Some(Difference { offset: 7, expected: b'e', found: b'x' })
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    fn verify(
+        self,
+        offset: usize,
+        expected: &[u8],
+        width: AccessWidth,
+    ) -> Result<Option<Difference>, AccessError>
+    where
+        Self::Target: UntypedRegion,
+        Self::Backend: IoCopyable,
+    {
+        // A multiple of every width, so that each part is aligned as the whole is.
+        const PART: usize = 512;
+
+        let view = self.as_view();
+        try_project_bytes::<Self::Backend, Self::Target>(view, offset, expected.len(), width)?;
+        let mut buffer = [0; PART];
+        let mut done = 0;
+        for part in expected.chunks(PART) {
+            let (found, _) = buffer.split_at_mut(part.len());
+            view.copy_to_slice(offset + done, found, width)?;
+            if let Some(difference) = Difference::first(part, found) {
+                let offset = done + difference.offset;
+                return Ok(Some(Difference {
+                    offset,
+                    ..difference
+                }));
+            }
+            done += part.len();
+        }
+        Ok(None)
+    }
+
+    /// The view of `len` bytes of the region, from `offset` (in bytes) on.
+    ///
+    /// # Errors
+    ///
+    /// They do not fit in the region, there are less than `SIZE` of them, or `offset` is no multiple of
+    /// 8, as that of a region must be.
+    ///
+    /// ```
+    /// use io_core::{Io, Region, SysMem};
+    ///
+    /// let mut memory = [0u64, 7u64.to_le()];
+    /// let region = Region::<0>::try_from_raw_parts(memory.as_mut_ptr().cast(), 16)?;
+    /// // SAFETY: `memory` is live, and nothing else uses it, for as long as `map` is used.
+    /// let map = unsafe { SysMem::from_raw(region) };
+    /// let second = map.subview::<8>(8, 8)?;
+    /// assert_eq!(second.read64::<0>(), 7);
+    /// assert!(map.subview::<0>(8, 9).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    fn subview<const SIZE: usize>(
+        self,
+        offset: usize,
+        len: usize,
+    ) -> Result<<Self::Backend as IoBackend>::View<'a, Region<SIZE>>, AccessError>
+    where
+        Self::Target: UntypedRegion,
+    {
+        try_project_region::<Self::Backend, Self::Target, SIZE>(self.as_view(), offset, len)
     }
 }
 

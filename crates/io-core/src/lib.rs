@@ -47,6 +47,8 @@
 
 mod access;
 mod copy;
+mod cursor;
+mod difference;
 mod error;
 mod io;
 mod mmio;
@@ -57,6 +59,8 @@ mod sys_mem;
 mod sys_or_io;
 
 pub use access::{AccessError, AccessErrorKind, AccessWidth, Width};
+pub use cursor::Cursor;
+pub use difference::Difference;
 pub use error::{Error, ErrorKind, Result};
 pub use io::{Io, IoBackend, IoBase, IoCapable, IoCopyable, UntypedRegion};
 pub use mmio::{Mmio, MmioBackend, MmioRaw};

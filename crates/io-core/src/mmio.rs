@@ -259,4 +259,11 @@ impl IoCopyable for MmioBackend {
         // SAFETY: the memory is mapped by the invariant of `Mmio`; the caller has shown the rest.
         unsafe { copy::to_device(view.raw.ptr.cast(), src, width) }
     }
+
+    #[inline]
+    unsafe fn fill_io(view: Mmio<'_, [u8]>, byte: u8, width: AccessWidth) {
+        let len = <[u8]>::size(view.raw.ptr);
+        // SAFETY: the memory is mapped by the invariant of `Mmio`; the caller has shown the rest.
+        unsafe { copy::fill_device(view.raw.ptr.cast(), len, byte, width) }
+    }
 }

@@ -1,7 +1,7 @@
 //! From the view of a region to the view of a part of it, which must fit there.
 #![expect(unsafe_code, reason = "projects views, which backends trust")]
 
-use crate::{AccessError, AccessErrorKind, AccessWidth, IoBackend, KnownSize};
+use crate::{AccessError, AccessErrorKind, AccessWidth, IoBackend, KnownSize, Region};
 use std::ptr;
 
 /// The address and size of what `view` shows.
@@ -103,6 +103,30 @@ pub(crate) fn try_project_bytes<'a, B: IoBackend, T: ?Sized + KnownSize + 'a>(
     let start = B::as_ptr(view).cast::<u8>().wrapping_add(offset);
     // SAFETY: checked above; a byte has no alignment.
     Ok(unsafe { B::project_view(view, ptr::slice_from_raw_parts_mut(start, len)) })
+}
+
+/// The view of the region of `len` bytes at `offset`, if it fits there, has `SIZE` bytes and is aligned.
+#[inline]
+pub(crate) fn try_project_region<
+    'a,
+    B: IoBackend,
+    T: ?Sized + KnownSize + 'a,
+    const SIZE: usize,
+>(
+    view: B::View<'a, T>,
+    offset: usize,
+    len: usize,
+) -> Result<B::View<'a, Region<SIZE>>, AccessError> {
+    check::<B, T>(view, offset, len, Region::<SIZE>::MIN_ALIGN)?;
+    let start = B::as_ptr(view).cast::<u8>().wrapping_add(offset);
+    match Region::try_from_raw_parts(start, len) {
+        // SAFETY: checked above, the alignment too.
+        Ok(region) => Ok(unsafe { B::project_view(view, region) }),
+        Err(_) => {
+            let kind = AccessErrorKind::TooShort { need: SIZE };
+            Err(AccessError::new(kind, (offset, len), extent::<B, T>(view)))
+        }
+    }
 }
 
 /// Whether a `T` at `offset` of a region that has `min_size` bytes and is aligned to `min_align` is

@@ -162,4 +162,14 @@ impl IoCopyable for SysMemBackend {
         // reference; the caller has shown that the lengths are the same.
         unsafe { ptr::copy_nonoverlapping(src.as_ptr(), to, src.len()) }
     }
+
+    #[inline]
+    unsafe fn fill_io(view: SysMem<'_, [u8]>, byte: u8, _: AccessWidth) {
+        // SAFETY: the memory is live by the invariant of `SysMem`.
+        unsafe {
+            view.ptr
+                .cast::<u8>()
+                .write_bytes(byte, <[u8]>::size(view.ptr))
+        }
+    }
 }

@@ -5,8 +5,8 @@
 )]
 
 use crate::{
-    AccessWidth, IoBackend, IoBase, IoCapable, IoCopyable, KnownSize, Mmio, MmioBackend, SysMem,
-    SysMemBackend,
+    AccessError, AccessWidth, Io, IoBackend, IoBase, IoCapable, IoCopyable, KnownSize, Mmio,
+    MmioBackend, Region, SysMem, SysMemBackend, Width,
 };
 use std::fmt;
 
@@ -38,6 +38,62 @@ pub enum SysOrIoMap<'a, T: ?Sized> {
     Io(Mmio<'a, T>),
     /// System memory.
     Sys(SysMem<'a, T>),
+}
+
+impl<'a, T: ?Sized + KnownSize> SysOrIoMap<'a, T> {
+    /// The view, if it is of device memory.
+    #[inline]
+    #[must_use]
+    pub fn as_io(self) -> Option<Mmio<'a, T>> {
+        match self {
+            Self::Io(view) => Some(view),
+            Self::Sys(_) => None,
+        }
+    }
+
+    /// The view, if it is of system memory.
+    #[inline]
+    #[must_use]
+    pub fn as_sys(self) -> Option<SysMem<'a, T>> {
+        match self {
+            Self::Io(_) => None,
+            Self::Sys(view) => Some(view),
+        }
+    }
+
+    /// Whether both are of the same kind, at the same address and of the same size.
+    #[must_use]
+    pub fn same_location<U: ?Sized + KnownSize>(self, other: SysOrIoMap<'_, U>) -> bool {
+        match (self, other) {
+            (Self::Io(one), SysOrIoMap::Io(two)) => {
+                (one.as_raw().addr(), one.size()) == (two.as_raw().addr(), two.size())
+            }
+            (Self::Sys(one), SysOrIoMap::Sys(two)) => {
+                (one.as_ptr().addr(), one.size()) == (two.as_ptr().addr(), two.size())
+            }
+            _ => false,
+        }
+    }
+}
+
+impl SysOrIoMap<'_, Region> {
+    /// Makes sure that what was written before has arrived, by one read of `width` at `offset`.
+    ///
+    /// A write to a device may be on its way still when the next instruction runs; a read from the same
+    /// device waits for it (PCI Local Bus 3.0 section 3.2.5). Choose an offset that may be read without
+    /// side effects. System memory needs no such read, and none is made.
+    ///
+    /// # Errors
+    ///
+    /// The read does not fit in the region, or is not aligned.
+    pub fn flush(self, offset: usize, width: Width) -> Result<(), AccessError> {
+        let mut scratch = [0; 8];
+        let (scratch, _) = scratch.split_at_mut(width.bytes());
+        match self {
+            Self::Io(view) => view.copy_to_slice(offset, scratch, AccessWidth::Exact(width)),
+            Self::Sys(_) => Ok(()),
+        }
+    }
 }
 
 impl<'a, T: ?Sized> From<Mmio<'a, T>> for SysOrIoMap<'a, T> {
@@ -152,6 +208,16 @@ impl IoCopyable for SysOrIoBackend {
             SysOrIoMap::Io(view) => unsafe { MmioBackend::copy_to_io(view, src, width) },
             // SAFETY: as above.
             SysOrIoMap::Sys(view) => unsafe { SysMemBackend::copy_to_io(view, src, width) },
+        }
+    }
+
+    #[inline]
+    unsafe fn fill_io(view: SysOrIoMap<'_, [u8]>, byte: u8, width: AccessWidth) {
+        match view {
+            // SAFETY: the conditions are the same, and the caller has shown them.
+            SysOrIoMap::Io(view) => unsafe { MmioBackend::fill_io(view, byte, width) },
+            // SAFETY: as above.
+            SysOrIoMap::Sys(view) => unsafe { SysMemBackend::fill_io(view, byte, width) },
         }
     }
 }
