@@ -53,6 +53,7 @@ mod error;
 mod io;
 mod mmio;
 pub mod pci;
+pub mod poll;
 mod project;
 mod region;
 mod sys_mem;

@@ -1,7 +1,11 @@
 //! Real devices through the kernel's VFIO, in the lab.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use io_core::{AccessWidth, ErrorKind, Io, RegionError, SysOrIoMap, Width, pci::PciAddress};
+use io_core::{
+    AccessWidth, ErrorKind, Io, RegionError, SysOrIoMap, Width,
+    pci::PciAddress,
+    poll::{Poll, Verdict},
+};
 use pci_host::{BarKind, Host};
 use std::{env, fs, time::Duration};
 use vfio_backend::VfioDevice;
@@ -79,7 +83,16 @@ fn edu_computes_a_factorial() {
     let bar = bound.open().unwrap().map_bar(0).unwrap();
     let edu = bar.mmio::<0x100>().unwrap();
     edu.write32::<0x08>(10);
-    while edu.read32::<0x20>() & 1 != 0 {} // computing
+    let computing = |status| {
+        if status & 1 == 0 {
+            Verdict::Ready
+        } else {
+            Verdict::Pending
+        }
+    };
+    Poll::within(Duration::from_secs(5))
+        .until(|| edu.read32::<0x20>(), computing)
+        .unwrap();
     assert_eq!(edu.read32::<0x08>(), 3_628_800);
 }
 
