@@ -6,6 +6,7 @@
     reason = "a program that people run in a terminal"
 )]
 
+mod assembly;
 mod cache;
 mod channels;
 mod demo;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
+use crate::assembly;
 use crate::error::{Context, Result};
 use crate::program;
 use crate::static_build::{self, cargo};
@@ -52,6 +53,8 @@ pub enum Step {
     Doc,
     /// That examples which must not compile fail with the error that they name; only nightly compares it.
     ErrorCodes,
+    /// The instructions that accessors become, on both architectures.
+    Assembly,
     /// Undefined behaviour in io-core.
     Miri,
     /// The same as on a big-endian machine: numbers on a device stay little-endian.
@@ -137,7 +140,7 @@ impl Step {
         match self {
             Self::Fmt => Some(Part::Rustfmt),
             Self::Clippy => Some(Part::Clippy),
-            Self::ClippyAarch64 => Some(Part::Aarch64),
+            Self::ClippyAarch64 | Self::Assembly => Some(Part::Aarch64),
             Self::OldestRust => Some(Part::Oldest),
             Self::ErrorCodes | Self::Miri | Self::MiriBigEndian => Some(Part::Miri),
             Self::Test | Self::Doc | Self::Lab => None,
@@ -170,6 +173,7 @@ impl Step {
             }
             Self::Miri => miri(&mut command),
             Self::MiriBigEndian => miri(&mut command).args(["--target", BIG_ENDIAN]),
+            Self::Assembly => return assembly::check(),
             Self::Lab => return lab(options, xtask, results),
         };
         stream(&mut command, results)

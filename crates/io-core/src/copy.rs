@@ -1,12 +1,10 @@
 //! Copies to and from device memory, as naturally aligned volatile accesses of a declared width.
 //!
-//! `memcpy` must not be used there: it may use accesses of any width, and more than one for a byte
-//! (Documentation/driver-api/device-io.rst). Widths and their order are ensured here; on aarch64 the
-//! form of the instruction is not (the compiler may choose post-indexed ones, which a hypervisor that
-//! emulates the device cannot decode).
+//! `memcpy` must not be used there: it may use accesses of any width, more than one for a byte, and
+//! forms that a device or a hypervisor cannot take (Documentation/driver-api/device-io.rst).
 #![expect(unsafe_code, reason = "volatile accesses through raw pointers")]
 
-use crate::{AccessWidth, Width};
+use crate::{AccessWidth, Width, single::Single};
 
 /// `count` accesses of one width, one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,11 +149,11 @@ pub(crate) unsafe fn fill_device(mut dst: *mut u8, len: usize, byte: u8, width: 
 ///
 /// `dst` is mapped for writing for `count` values and aligned for `T`.
 #[inline]
-unsafe fn fill<T: Copy>(dst: *mut u8, count: usize, value: T) {
+unsafe fn fill<T: Single>(dst: *mut u8, count: usize, value: T) {
     let mut to = dst.cast::<T>();
     for _ in 0..count {
         // SAFETY: `to` has advanced by the values before this one.
-        unsafe { to.write_volatile(value) };
+        unsafe { T::store(to, value) };
         to = to.wrapping_add(1);
     }
 }
@@ -166,14 +164,14 @@ unsafe fn fill<T: Copy>(dst: *mut u8, count: usize, value: T) {
 ///
 /// `dst` is mapped for writing for `src.len()` bytes and aligned for `T`.
 #[inline]
-unsafe fn store<const N: usize, T>(dst: *mut u8, src: &[u8], value: impl Fn([u8; N]) -> T) {
+unsafe fn store<const N: usize, T: Single>(dst: *mut u8, src: &[u8], value: impl Fn([u8; N]) -> T) {
     let mut to = dst.cast::<T>();
     for bytes in src.chunks_exact(N) {
         let bytes = bytes
             .try_into()
             .expect("chunks_exact gives chunks of this length");
         // SAFETY: `to` has advanced by the chunks before this one, so it is within `src.len()` bytes.
-        unsafe { to.write_volatile(value(bytes)) };
+        unsafe { T::store(to, value(bytes)) };
         to = to.wrapping_add(1);
     }
 }
@@ -184,11 +182,15 @@ unsafe fn store<const N: usize, T>(dst: *mut u8, src: &[u8], value: impl Fn([u8;
 ///
 /// `src` is mapped for reading for `dst.len()` bytes and aligned for `T`.
 #[inline]
-unsafe fn load<const N: usize, T>(src: *const u8, dst: &mut [u8], bytes: impl Fn(T) -> [u8; N]) {
+unsafe fn load<const N: usize, T: Single>(
+    src: *const u8,
+    dst: &mut [u8],
+    bytes: impl Fn(T) -> [u8; N],
+) {
     let mut from = src.cast::<T>();
     for chunk in dst.chunks_exact_mut(N) {
         // SAFETY: `from` has advanced by the chunks before this one, so it is within `dst.len()` bytes.
-        let value = unsafe { from.read_volatile() };
+        let value = unsafe { T::load(from) };
         chunk.copy_from_slice(&bytes(value));
         from = from.wrapping_add(1);
     }

@@ -9,6 +9,7 @@
 //! | [`Region<SIZE>`](Region) | an untyped region: at least `SIZE` bytes known at compile time, its real size at run time |
 //! | [`MmioRaw<T>`](MmioRaw) | an address and a size, nothing promised; the C kernel's `T __iomem *` |
 //! | [`Mmio<'a, T>`](Mmio) | a live mapping of device memory, with volatile accessors |
+//! | [`RelaxedMmio<'a, T>`](RelaxedMmio) | the same, with accessors that contain no barriers |
 //! | [`SysMem<'a, T>`](SysMem) | system memory that a device may read or write at the same time |
 //! | [`SysOrIoMap<'a, T>`](SysOrIoMap) | either of the two, chosen at run time; the C kernel's `struct iosys_map` |
 //!
@@ -46,6 +47,7 @@
 //! `&mut T`, a slice) to device memory.
 
 mod access;
+pub mod barrier;
 mod copy;
 mod cursor;
 mod difference;
@@ -56,6 +58,8 @@ pub mod pci;
 pub mod poll;
 mod project;
 mod region;
+mod relaxed;
+mod single;
 mod sys_mem;
 mod sys_or_io;
 
@@ -66,5 +70,6 @@ pub use error::{Error, ErrorKind, Result};
 pub use io::{Io, IoBackend, IoBase, IoCapable, IoCopyable, UntypedRegion};
 pub use mmio::{Mmio, MmioBackend, MmioRaw};
 pub use region::{KnownSize, Region, RegionError};
+pub use relaxed::{RelaxedMmio, RelaxedMmioBackend};
 pub use sys_mem::{SysMem, SysMemBackend};
 pub use sys_or_io::{SysOrIoBackend, SysOrIoMap};

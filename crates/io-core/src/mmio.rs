@@ -2,7 +2,8 @@
 #![expect(unsafe_code, reason = "volatile accesses through raw pointers")]
 
 use crate::{
-    AccessWidth, IoBackend, IoBase, IoCapable, IoCopyable, KnownSize, Region, RegionError, copy,
+    AccessWidth, Io, IoBackend, IoBase, IoCapable, IoCopyable, KnownSize, Region, RegionError,
+    RelaxedMmio, barrier, copy,
 };
 use std::{fmt, marker::PhantomData};
 
@@ -96,9 +97,15 @@ unsafe impl<T: ?Sized> Sync for MmioRaw<T> {}
 /// other threads as a `&'a T` would.
 ///
 /// Accesses are volatile: each is made, once, with the width it says (64 bits are two accesses on a
-/// 32-bit machine), and in program order with regard to other volatile accesses. Nothing orders them
-/// with regard to *ordinary* memory yet: neither the compiler nor, on aarch64, the processor. That
-/// matters to a driver that shares memory with its device.
+/// 32-bit machine), and in order with regard to other accesses to the same device. They are ordered
+/// with regard to memory as the kernel's `readl` and `writel` are:
+///
+/// - a **write** comes after everything that was stored to memory before it. A device that is told of
+///   a buffer or a descriptor, by a doorbell, finds it written.
+/// - a **read** comes before everything that is loaded from memory after it. A buffer that the device
+///   said it had filled is found filled.
+///
+/// Copies contain no barriers. [`relaxed`](Mmio::relaxed) gives accessors that contain none either.
 ///
 /// While the device does not answer (memory decoding off in its Command register, power state D3hot,
 /// removed), the processor may raise SIGBUS on an access, which ends the program.
@@ -163,6 +170,13 @@ impl<'a, T: ?Sized + KnownSize> Mmio<'a, T> {
             raw,
             _mapping: PhantomData,
         }
+    }
+
+    /// The same mapping, with accessors that contain no barriers.
+    #[inline]
+    #[must_use]
+    pub const fn relaxed(self) -> RelaxedMmio<'a, T> {
+        RelaxedMmio(self)
     }
 
     /// The address and size, without the promise.
@@ -233,14 +247,15 @@ macro_rules! capable {
         impl IoCapable<$ty> for MmioBackend {
             #[inline]
             fn io_read(view: Mmio<'_, $ty>) -> $ty {
-                // SAFETY: by the invariant of `Mmio`, the memory is mapped and aligned.
-                <$ty>::from_le(unsafe { view.raw.ptr.read_volatile() })
+                let value = view.relaxed().read_val();
+                barrier::dma_rmb();
+                value
             }
 
             #[inline]
             fn io_write(view: Mmio<'_, $ty>, value: $ty) {
-                // SAFETY: by the invariant of `Mmio`, the memory is mapped and aligned.
-                unsafe { view.raw.ptr.write_volatile(value.to_le()) };
+                barrier::dma_wmb();
+                view.relaxed().write_val(value);
             }
         }
     )*};

@@ -28,6 +28,8 @@ macro_rules! on_every_view {
         let memory = Memory::new($size);
         $body(memory.mmio::<0>(), &memory);
         let memory = Memory::new($size);
+        $body(memory.mmio::<0>().relaxed(), &memory);
+        let memory = Memory::new($size);
         $body(memory.sys_mem::<0>(), &memory);
         let memory = Memory::new($size);
         $body(SysOrIoMap::from(memory.mmio::<0>()), &memory);

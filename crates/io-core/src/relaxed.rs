@@ -1,0 +1,116 @@
+//! Device memory, accessed without barriers.
+#![expect(unsafe_code, reason = "accesses memory through raw pointers")]
+
+use crate::{
+    AccessWidth, IoBackend, IoBase, IoCapable, IoCopyable, KnownSize, Mmio, MmioBackend,
+    single::Single,
+};
+use std::fmt;
+
+/// A live mapping of device memory whose accessors contain no barriers: the kernel's
+/// `readl_relaxed` and `writel_relaxed`.
+///
+/// Accesses to one device stay in order among themselves. With regard to memory nothing is ordered: not
+/// a buffer that the device is told of, nor one that it says it has filled. Where that matters, there are
+/// [barriers](crate::barrier), or the accessors of [`Mmio`].
+///
+/// ```
+/// use io_core::{Io, MmioRaw, Mmio, Region};
+///
+/// let mut memory = [0u64; 2];
+/// let raw = MmioRaw::<Region<16>>::new_region(memory.as_mut_ptr().cast(), 16)?;
+/// // SAFETY: `memory` is live, and nothing else uses it, for as long as `bar` is used.
+/// let bar = unsafe { Mmio::from_raw(raw) };
+/// bar.relaxed().write32::<4>(7);
+/// assert_eq!(bar.read32::<4>(), 7);
+/// # Ok::<(), io_core::RegionError>(())
+/// ```
+pub struct RelaxedMmio<'a, T: ?Sized>(pub(crate) Mmio<'a, T>);
+
+impl<T: ?Sized> Clone for RelaxedMmio<'_, T> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: ?Sized> Copy for RelaxedMmio<'_, T> {}
+
+impl<T: ?Sized + KnownSize> fmt::Debug for RelaxedMmio<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Relaxed{:?}", self.0)
+    }
+}
+
+impl<'a, T: ?Sized + KnownSize + 'a> IoBase<'a> for RelaxedMmio<'a, T> {
+    type Backend = RelaxedMmioBackend;
+    type Target = T;
+
+    #[inline]
+    fn as_view(self) -> Self {
+        self
+    }
+}
+
+/// The backend of [`RelaxedMmio`].
+#[derive(Debug)]
+pub enum RelaxedMmioBackend {}
+
+// SAFETY: that of `Mmio` keeps to it.
+unsafe impl IoBackend for RelaxedMmioBackend {
+    type View<'a, T: ?Sized + KnownSize + 'a> = RelaxedMmio<'a, T>;
+
+    #[inline]
+    fn as_ptr<'a, T: ?Sized + KnownSize + 'a>(view: RelaxedMmio<'a, T>) -> *mut T {
+        MmioBackend::as_ptr(view.0)
+    }
+
+    #[inline]
+    unsafe fn project_view<'a, T: ?Sized + KnownSize + 'a, U: ?Sized + KnownSize + 'a>(
+        view: RelaxedMmio<'a, T>,
+        ptr: *mut U,
+    ) -> RelaxedMmio<'a, U> {
+        // SAFETY: the conditions are the same, and the caller has shown them.
+        RelaxedMmio(unsafe { MmioBackend::project_view(view.0, ptr) })
+    }
+}
+
+macro_rules! capable {
+    ($($ty:ty)*) => {$(
+        impl IoCapable<$ty> for RelaxedMmioBackend {
+            #[inline]
+            fn io_read(view: RelaxedMmio<'_, $ty>) -> $ty {
+                // SAFETY: by the invariant of `Mmio`, the memory is mapped and aligned.
+                <$ty>::from_le(unsafe { Single::load(Self::as_ptr(view)) })
+            }
+
+            #[inline]
+            fn io_write(view: RelaxedMmio<'_, $ty>, value: $ty) {
+                // SAFETY: by the invariant of `Mmio`, the memory is mapped and aligned.
+                unsafe { Single::store(Self::as_ptr(view), value.to_le()) };
+            }
+        }
+    )*};
+}
+capable!(u8 u16 u32 u64);
+
+/// Copies contain no barriers anyway.
+impl IoCopyable for RelaxedMmioBackend {
+    #[inline]
+    unsafe fn copy_from_io(view: RelaxedMmio<'_, [u8]>, dst: &mut [u8], width: AccessWidth) {
+        // SAFETY: the conditions are the same, and the caller has shown them.
+        unsafe { MmioBackend::copy_from_io(view.0, dst, width) }
+    }
+
+    #[inline]
+    unsafe fn copy_to_io(view: RelaxedMmio<'_, [u8]>, src: &[u8], width: AccessWidth) {
+        // SAFETY: the conditions are the same, and the caller has shown them.
+        unsafe { MmioBackend::copy_to_io(view.0, src, width) }
+    }
+
+    #[inline]
+    unsafe fn fill_io(view: RelaxedMmio<'_, [u8]>, byte: u8, width: AccessWidth) {
+        // SAFETY: the conditions are the same, and the caller has shown them.
+        unsafe { MmioBackend::fill_io(view.0, byte, width) }
+    }
+}
