@@ -22,12 +22,12 @@ pub fn entry(name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathB
 
 fn entry_in(root: &Path, name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let path = root.join(name);
+    remove_abandoned(root);
     if path.is_dir() {
         return Ok(path);
     }
     let cannot = || format!("cannot use {} as a cache", root.display());
     fs::create_dir_all(root).context(cannot)?;
-    remove_abandoned(root);
     let unfinished = tempfile::Builder::new()
         .prefix(UNFINISHED)
         .tempdir_in(root)

@@ -29,12 +29,7 @@ pub struct Done {
 pub fn open(folder: &Path, events: &Sender<Event>) -> Result<()> {
     let listen = |name: &str| {
         let path = folder.join(name);
-        UnixListener::bind(&path).context(|| {
-            format!(
-                "cannot listen at {} (if the path is too long, set TMPDIR to a shorter one)",
-                path.display()
-            )
-        })
+        UnixListener::bind(&path).context(|| cannot_listen(&path))
     };
     let (stdout, stderr, status) = (listen(STDOUT)?, listen(STDERR)?, listen(STATUS)?);
     let sender = events.clone();
@@ -44,6 +39,14 @@ pub fn open(folder: &Path, events: &Sender<Event>) -> Result<()> {
     let sender = events.clone();
     thread::spawn(move || follow(&status, &sender));
     Ok(())
+}
+
+/// What is said when there can be no socket at `path`.
+pub fn cannot_listen(path: &Path) -> String {
+    format!(
+        "cannot listen at {} (if the path is too long, set TMPDIR to a shorter one)",
+        path.display()
+    )
 }
 
 /// Copies what arrives, at once. An event that nobody waits for any more is nobody's loss.
@@ -73,6 +76,7 @@ fn follow(from: &UnixListener, events: &Sender<Event>) {
     {
         let event = match line.as_str() {
             "up" => Event::Up,
+            "alive" => Event::Alive,
             line => Event::Done(report(line)),
         };
         let _ = events.send(event);

@@ -10,8 +10,8 @@ use crate::program::last_lines;
 /// The time was over.
 const TIMED_OUT: u8 = 124;
 
-/// QEMU, the guest or its kernel ended, or hangs, before the command did.
-const LOST: u8 = 125;
+/// QEMU, the guest or its kernel ended, or hangs, before the command did; or there was no guest at all.
+pub const LOST: u8 = 125;
 
 /// We were asked to stop; shells have this for Ctrl-C.
 const INTERRUPTED: u8 = 130;
@@ -23,15 +23,16 @@ const LINES: usize = 40;
 const PANIC: &str = "Kernel panic";
 
 /// The status to exit with. If it is not the command's, this says on stderr what happened, with the end of the
-/// `console` and of what QEMU said in its `log`.
-pub fn status(outcome: Outcome, console: &Path, log: &Path) -> Result<u8> {
+/// `console` and of what QEMU said in its `log`. A shell, in an `interactive` run, may end by switching the guest off.
+pub fn status(outcome: Outcome, interactive: bool, console: &Path, log: &Path) -> Result<u8> {
     let read = |path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
     let (console, log) = (read(console), read(log));
     match outcome {
         Outcome::Exit(code) => Ok(code),
         Outcome::Interrupted => Ok(INTERRUPTED),
         Outcome::Refused(status) => Err(format!(
-            "QEMU did not start the machine ({status}). It said:\n{}",
+            "QEMU did not start the machine ({status}). If it is the kernel, removing the cache helps \
+             (~/.cache/outboard). It said:\n{}",
             last_lines(&log, LINES)
         )
         .into()),
@@ -41,12 +42,13 @@ pub fn status(outcome: Outcome, console: &Path, log: &Path) -> Result<u8> {
             eprintln!("xtask: the command was not done after {seconds} s, the guest was ended");
             Ok(TIMED_OUT)
         }
-        Outcome::SwitchedOff if console.contains(PANIC) => Ok(lost(
+        Outcome::SwitchedOff { .. } if console.contains(PANIC) => Ok(lost(
             "the guest's kernel panicked; its last words are above",
             &console,
             &log,
         )),
-        Outcome::SwitchedOff => Ok(lost(
+        Outcome::SwitchedOff { up: true } if interactive => Ok(0),
+        Outcome::SwitchedOff { .. } => Ok(lost(
             "the guest was switched off before the command ended",
             &console,
             &log,

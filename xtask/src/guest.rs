@@ -9,7 +9,7 @@ use crate::topology::Share;
 
 /// The environment of the command, besides `TERM`.
 const ENVIRONMENT: &str = "export HOME=/root OUTBOARD_LAB=1 LC_ALL=C.UTF-8
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+export PATH=/lab/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The folders that the guest sees.
 pub fn shares(options: &Options) -> Result<Vec<Share>> {
@@ -58,6 +58,14 @@ fn at_guest_path(path: &Path, rootfs: Rootfs) -> Result<PathBuf> {
     if real == Path::new("/") {
         return Err(format!(
             "{}: --rootfs host gives the guest all of the host's files",
+            cannot()
+        )
+        .into());
+    }
+    let text = path.to_string_lossy();
+    if text.trim() != text || text.contains('\n') {
+        return Err(format!(
+            "{}: its name begins or ends with a space, or has a line break",
             cannot()
         )
         .into());

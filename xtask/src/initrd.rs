@@ -55,7 +55,7 @@ fn fill(tree: &Path, contents: &Contents<'_>) -> Result<()> {
         "root",
         "sys",
         "tmp",
-        "usr/local/bin",
+        "lab/bin",
     ] {
         fs::create_dir_all(tree.join(folder))?;
     }
@@ -66,7 +66,7 @@ fn fill(tree: &Path, contents: &Contents<'_>) -> Result<()> {
             symlink("busybox", tree.join("bin").join(applet))?;
         }
     }
-    fs::copy(contents.outboard, tree.join("usr/local/bin/outboard"))?;
+    fs::copy(contents.outboard, tree.join("lab/bin/outboard"))?;
     for module in contents
         .modules
         .map(fs::read_dir)

@@ -15,6 +15,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
+use crate::channels;
 use crate::error::{Context, Result};
 
 /// The number of interrupt vectors.
@@ -41,8 +42,7 @@ struct Peer {
 /// Listens in `folder` and serves the first peer that connects, in a thread that ends with this process.
 pub fn start(folder: &Path) -> Result<()> {
     let path = folder.join(SOCKET);
-    let listener =
-        UnixListener::bind(&path).context(|| format!("cannot listen at {}", path.display()))?;
+    let listener = UnixListener::bind(&path).context(|| channels::cannot_listen(&path))?;
     thread::spawn(move || {
         if let Err(error) = serve(&listener) {
             eprintln!("xtask: the ivshmem server failed, QEMU will wait in vain: {error}");

@@ -2,28 +2,33 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
 use crate::error::{Context, Result};
 use crate::initrd::{self, Contents};
 use crate::kernel::{self, Kernel};
-use crate::machine::{Machine, Outcome};
+use crate::machine::Machine;
 use crate::topology;
 use crate::{channels, ending, guest, packages, static_build};
 
 /// The file of the serial console.
 const CONSOLE: &str = "console.log";
 
-/// The kernel's command line. A panic ends QEMU; its self-tests of cryptography would take half a second.
-const CMDLINE: &str = "console=ttyS0 panic=-1 quiet cryptomgr.notests";
-const CMDLINE_IOMMU: &str = "console=ttyS0 panic=-1 quiet cryptomgr.notests intel_iommu=on";
+/// The kernel's command line. A panic ends QEMU, and an oops is one; its self-tests of cryptography would take half a second.
+const CMDLINE: &str = "console=ttyS0 panic=-1 oops=panic quiet cryptomgr.notests";
+const CMDLINE_IOMMU: &str =
+    "console=ttyS0 panic=-1 oops=panic quiet cryptomgr.notests intel_iommu=on";
 
 /// Run a command as root in a virtual machine with PCI devices, and exit with its status
 ///
-/// 124: the time was over. 125: QEMU, the guest or its kernel crashed or hangs; the end of the console is shown.
+/// 124: the time was over. 125: the lab could not be made ready, or QEMU, the guest or its kernel crashed or hangs;
+/// the end of the console is shown.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
     /// The kernel: the distribution's (`stock`), or a bzImage with everything built in
@@ -88,7 +93,7 @@ pub fn run(options: &Options) -> Result<u8> {
         .tempdir()
         .context(|| "cannot make a temporary folder")?;
     let folder = folder.path();
-    let out = out_folder(options, folder)?;
+    let (out, _lock) = out_folder(options, folder)?;
     let mut qemu = prepare(options, folder, &out, &kernel, &outboard)?;
     let log = folder.join("qemu.log");
     qemu.stderr(fs::File::create(&log)?);
@@ -100,19 +105,23 @@ pub fn run(options: &Options) -> Result<u8> {
     }
     let machine = Machine::start(&mut qemu, folder)?;
     let outcome = machine.watch(options.timeout.map(Duration::from_secs))?;
-    match outcome {
-        Outcome::SwitchedOff if interactive => Ok(0),
-        outcome => ending::status(outcome, &out.join(CONSOLE), &log),
-    }
+    ending::status(outcome, interactive, &out.join(CONSOLE), &log)
 }
 
-/// Where the memory of ivshmem-plain and the console go.
-fn out_folder(options: &Options, folder: &Path) -> Result<PathBuf> {
-    let Some(out) = &options.out else {
-        return Ok(folder.to_owned());
-    };
-    fs::create_dir_all(out).context(|| format!("cannot make {}", out.display()))?;
-    std::path::absolute(out).context(|| format!("cannot use {}", out.display()))
+/// Where the memory of ivshmem-plain and the console go, which no other run may use meanwhile.
+fn out_folder(options: &Options, folder: &Path) -> Result<(PathBuf, Flock<fs::File>)> {
+    let out = options.out.as_deref().unwrap_or(folder);
+    let cannot = || format!("cannot use {}", out.display());
+    fs::create_dir_all(out).context(cannot)?;
+    let lock = Flock::lock(
+        fs::File::open(out).context(cannot)?,
+        FlockArg::LockExclusiveNonblock,
+    )
+    .map_err(|(_, errno)| match errno {
+        Errno::EAGAIN => format!("{}: another lab is using it", cannot()),
+        errno => format!("{}: {errno}", cannot()),
+    })?;
+    Ok((std::path::absolute(out).context(cannot)?, lock))
 }
 
 /// Makes the machine's files, and its command line.
@@ -125,9 +134,14 @@ fn prepare(
 ) -> Result<Command> {
     let shares = guest::shares(options)?;
     let memory = out.join("ivshmem.mem");
-    if memory.exists() {
-        // It starts as zeroes.
-        fs::remove_file(&memory).context(|| format!("cannot remove {}", memory.display()))?;
+    // The memory starts as zeroes; and whatever a link of this name points to is not ours to write to.
+    for old in [&memory, &out.join(CONSOLE)] {
+        match fs::remove_file(old) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).context(|| format!("cannot remove {}", old.display()));
+            }
+            _ => {}
+        }
     }
     let initrd = initrd::build(
         folder,

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,9 @@ use crate::{ivshmem_server, program};
 /// A guest that has not started its command after this time never will. It takes some 5 s.
 const BOOT_LIMIT: Duration = Duration::from_secs(120);
 
+/// The guest says every five seconds that it lives. When it has not for this long, it hangs.
+const SILENCE_LIMIT: Duration = Duration::from_secs(90);
+
 /// How long QEMU may take to end when it is asked to.
 const END_LIMIT: Duration = Duration::from_secs(3);
 
@@ -27,6 +30,8 @@ const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 pub enum Event {
     /// The guest starts its command.
     Up,
+    /// The guest lives.
+    Alive,
     /// So many bytes of the command's output were passed on.
     Copied(usize),
     /// Our own stdout or stderr takes no more.
@@ -46,7 +51,10 @@ pub enum Outcome {
     /// QEMU could not start the machine.
     Refused(ExitStatus),
     /// The guest ended, by a panic or by its own will, without the command's status.
-    SwitchedOff,
+    SwitchedOff {
+        /// Whether it had started the command.
+        up: bool,
+    },
     /// QEMU ended, or the guest hangs. The sentence says which.
     Lost(String),
     /// The time that the user gave was over.
@@ -103,6 +111,7 @@ impl Machine {
 
     fn follow(&mut self, timeout: Option<Duration>) -> Result<Outcome> {
         let mut since = Instant::now();
+        let mut heard = since;
         let mut up = false;
         let mut copied = 0;
         let mut done: Option<Done> = None;
@@ -112,12 +121,19 @@ impl Machine {
                     return Ok(Outcome::Exit(code));
                 }
             }
-            let limit = if up { timeout } else { Some(BOOT_LIMIT) };
-            match self.next(limit.map(|limit| limit.saturating_sub(since.elapsed()))) {
+            let left = |limit: Duration, since: Instant| limit.saturating_sub(since.elapsed());
+            let wait = match timeout {
+                _ if !up => left(BOOT_LIMIT, since),
+                Some(timeout) => left(timeout, since).min(left(SILENCE_LIMIT, heard)),
+                None => left(SILENCE_LIMIT, heard),
+            };
+            match self.next(wait) {
                 Some(Event::Up) => {
                     up = true;
                     since = Instant::now();
+                    heard = since;
                 }
+                Some(Event::Alive) => heard = Instant::now(),
                 Some(Event::Copied(bytes)) => copied += u64::try_from(bytes)?,
                 Some(Event::CannotWrite(error)) => {
                     return Err(error).context(
@@ -139,10 +155,14 @@ impl Machine {
                 Some(Event::Interrupted) => return Ok(Outcome::Interrupted),
                 None => {
                     return Ok(match timeout {
-                        Some(timeout) if up => Outcome::TimedOut(timeout),
-                        _ => Outcome::Lost(format!(
+                        _ if !up => Outcome::Lost(format!(
                             "the guest did not start the command within {} s",
                             BOOT_LIMIT.as_secs()
+                        )),
+                        Some(timeout) if since.elapsed() >= timeout => Outcome::TimedOut(timeout),
+                        _ => Outcome::Lost(format!(
+                            "the guest hangs: it gave no sign of life for {} s",
+                            SILENCE_LIMIT.as_secs()
                         )),
                     });
                 }
@@ -151,31 +171,26 @@ impl Machine {
     }
 
     fn gone(&mut self, status: ExitStatus, up: bool) -> Outcome {
-        if !up && !status.success() {
+        // QEMU exits when it refuses its arguments; it does not die of a signal.
+        if !up && status.code().is_some_and(|code| code != 0) {
             return Outcome::Refused(status);
         }
         // Pass on what the command wrote last.
         let start = Instant::now();
         while self
-            .next(Some(DRAIN_LIMIT.saturating_sub(start.elapsed())))
+            .next(DRAIN_LIMIT.saturating_sub(start.elapsed()))
             .is_some()
         {}
         if status.success() {
-            Outcome::SwitchedOff
+            Outcome::SwitchedOff { up }
         } else {
             Outcome::Lost(format!("QEMU ended before the command did ({status})"))
         }
     }
 
     /// The next event, or nothing when `limit` is over.
-    fn next(&mut self, limit: Option<Duration>) -> Option<Event> {
-        let event = match limit {
-            Some(limit) => self.events.recv_timeout(limit),
-            None => self
-                .events
-                .recv()
-                .map_err(|_| RecvTimeoutError::Disconnected),
-        };
+    fn next(&mut self, limit: Duration) -> Option<Event> {
+        let event = self.events.recv_timeout(limit);
         self.ended |= matches!(event, Ok(Event::Ended(_)));
         event.ok()
     }
@@ -189,7 +204,7 @@ impl Machine {
             }
             let start = Instant::now();
             while !self.ended && start.elapsed() < END_LIMIT {
-                self.next(Some(END_LIMIT.saturating_sub(start.elapsed())));
+                self.next(END_LIMIT.saturating_sub(start.elapsed()));
             }
         }
     }
@@ -202,7 +217,7 @@ fn report_signals(signals: SigSet, events: Sender<Event>) {
         while signals.wait().is_ok() {
             if events.send(Event::Interrupted).is_err() {
                 // The run is over.
-                std::process::exit(1);
+                std::process::exit(130);
             }
         }
     });

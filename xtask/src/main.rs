@@ -41,16 +41,15 @@ enum Cli {
 }
 
 fn main() -> ExitCode {
-    let status = match Cli::parse() {
-        Cli::Lab(options) => lab::run(&options),
-        Cli::Test(options) => test::run(&options),
-        Cli::Demo => demo::run(),
+    // A command in the lab may well exit with 1, so that we do not.
+    let (status, failure) = match Cli::parse() {
+        Cli::Lab(options) => (lab::run(&options), ending::LOST),
+        Cli::Test(options) => (test::run(&options), 1),
+        Cli::Demo => (demo::run(), 1),
     };
-    match status {
-        Ok(status) => ExitCode::from(status),
-        Err(error) => {
-            eprintln!("xtask: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let status = status.unwrap_or_else(|error| {
+        eprintln!("xtask: {error}");
+        failure
+    });
+    ExitCode::from(status)
 }

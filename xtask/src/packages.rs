@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::error::Result;
+use crate::error::{Context, Result};
 use crate::program;
 
 /// What the lab needs on a Debian machine that has only Rust and a C linker.
@@ -13,6 +13,9 @@ const LAB: [&str; 4] = ["qemu-system-x86", "busybox-static", "pci.ids", "xz-util
 
 /// Makes sure that all that the lab needs is installed.
 pub fn ensure_lab() -> Result<()> {
+    if !cfg!(target_arch = "x86_64") {
+        return Err("the lab runs on x86-64 machines only, for now".into());
+    }
     ensure(&LAB)
 }
 
@@ -32,7 +35,7 @@ pub fn ensure(packages: &[&str]) -> Result<()> {
     let names = missing.join(" ");
     if !nix::unistd::geteuid().is_root() {
         return Err(format!(
-            "these packages are needed and not installed: {names}. Please run: \
+            "these packages are needed and not installed: {names}. Please run: sudo apt-get update && \
              sudo apt-get install --no-install-recommends {names}"
         )
         .into());
@@ -109,7 +112,8 @@ fn retry_after_update<T>(attempt: impl Fn() -> Result<T>) -> Result<T> {
             return Err(format!("{error}\nPerhaps this helps: sudo apt-get update").into());
         }
         eprintln!("xtask: updating apt's package lists");
-        program::run(Command::new("apt-get").arg("update"))?;
+        program::run(Command::new("apt-get").arg("update"))
+            .context(|| format!("{error}\nAn update did not help"))?;
         attempt()
     })
 }

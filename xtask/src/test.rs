@@ -16,6 +16,9 @@ use crate::toolchain::{AARCH64, OLDEST, Part, cargo_of};
 /// A big-endian machine that Miri knows.
 const BIG_ENDIAN: &str = "s390x-unknown-linux-gnu";
 
+/// How long one test program may take in the guest, in seconds.
+const TEST_SECONDS: u32 = 120;
+
 /// How long all lab tests in the guest may take.
 const LAB_SECONDS: &str = "600";
 
@@ -163,7 +166,7 @@ impl Step {
                 command = cargo_of(OLDEST);
                 command.arg("check").args(everything)
             }
-            Self::Test => command.args(["test", "--workspace"]),
+            Self::Test => command.args(["test", "--workspace", "--no-fail-fast"]),
             Self::Doc => command
                 .args(["doc", "--workspace", "--no-deps"])
                 .env("RUSTDOCFLAGS", "-D warnings"),
@@ -185,7 +188,7 @@ fn miri(command: &mut Command) -> &mut Command {
     *command = cargo_of("nightly");
     command
         .args(["miri", "test", "--package", "outboard-io-core"])
-        .args(["--lib", "--tests"])
+        .args(["--no-fail-fast", "--lib", "--tests"])
         .env("MIRIFLAGS", "-Zmiri-strict-provenance")
         // It does not optimise, and says so for each test program that asks it to.
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0")
@@ -195,12 +198,19 @@ fn miri(command: &mut Command) -> &mut Command {
 fn lab(options: &Options, xtask: &Path, results: &mut Vec<String>) -> Result<()> {
     println!("xtask: building the lab tests");
     let tests = static_build::lab_tests()?;
-    let in_guest = stream(&mut guest(&tests, options, xtask)?, results);
+    let before = results.len();
+    let mut in_guest = stream(&mut guest(&tests, options, xtask)?, results);
+    let ended = results.len() - before;
+    if in_guest.is_ok() && (ended < tests.len() || tests.is_empty()) {
+        let all = tests.len();
+        in_guest = Err(format!("only {ended} of {all} test programs came to their end").into());
+    }
     let mut host = cargo();
     host.args([
         "test",
         "--package",
         "xtask",
+        "--no-fail-fast",
         "--test",
         "lab_host",
         "--",
@@ -217,12 +227,16 @@ fn guest(tests: &[PathBuf], options: &Options, xtask: &Path) -> Result<Command> 
     let mut script = "status=0; ".to_owned();
     for test in tests {
         let test = shlex::try_quote(test.to_str().ok_or("cargo's target folder is not UTF-8")?)?;
-        script +=
-            &format!("echo {test}; {test} --ignored --test-threads=1 {arguments} || status=1; ");
+        script += &format!(
+            "echo {test}; timeout -s KILL {TEST_SECONDS} {test} --ignored --test-threads=1 {arguments} || status=1; "
+        );
     }
     script += "exit $status";
-    let mut lab = Command::new(xtask);
-    lab.args(["lab", "--timeout", LAB_SECONDS, "--share"])
+    // It ends when we do, however that is.
+    let mut lab = Command::new("setpriv");
+    lab.args(["--pdeathsig", "TERM"])
+        .arg(xtask)
+        .args(["lab", "--timeout", LAB_SECONDS, "--share"])
         .arg(static_build::target_folder()?)
         .args(["--", "sh", "-c", &script]);
     Ok(lab)
@@ -245,9 +259,10 @@ fn stream(command: &mut Command, results: &mut Vec<String>) -> Result<()> {
         }
     }
     let status = child.wait()?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(status.to_string().into())
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(124) => Err("it was not done in time".into()),
+        Some(125) => Err("the lab's guest crashed or hangs, or could not be started".into()),
+        _ => Err(status.to_string().into()),
     }
 }

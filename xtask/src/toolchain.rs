@@ -53,7 +53,10 @@ impl Part {
         let mut rustup = Command::new("rustup");
         rustup.args(arguments);
         eprintln!("xtask: {}", program::line(&rustup));
-        program::run(&mut rustup).map_err(|error| error.to_string().replace('\n', " "))?;
+        program::run(&mut rustup).map_err(|error| {
+            let error = error.to_string().replace('\n', " ");
+            format!("{error}. Without rustup, it has to be installed by hand")
+        })?;
         if self.works() {
             Ok(())
         } else {

@@ -83,7 +83,7 @@ fn output_files_and_status_come_out_of_the_guest_unchanged() {
         output.stdout.len()
     );
     assert!(fs::read(out.join("bytes")).unwrap() == bytes);
-    assert_eq!(text(&output.stderr), "/usr/local/bin/outboard\n");
+    assert_eq!(text(&output.stderr), "/lab/bin/outboard\n");
     let memory = fs::read(out.join("ivshmem.mem")).unwrap();
     assert_eq!(memory.len(), 64 << 20);
     assert!(memory.iter().all(|byte| *byte == 0));
@@ -158,7 +158,7 @@ fn in_the_host_s_root_its_programs_run_and_its_files_stay_as_they_are() {
     assert_code(&output, 127);
     assert_eq!(
         text(&output.stdout),
-        "install ok installed\n/usr/local/bin/outboard\nthe guest's\n"
+        "install ok installed\n/lab/bin/outboard\nthe guest's\n"
     );
     assert!(text(&output.stderr).contains("no-such-program: not found"));
     assert_eq!(fs::read_to_string(&file).unwrap(), "the host's");

@@ -49,8 +49,8 @@ if [ "$rootfs" = host ]; then
     mkdir /lab/overlay/upper /lab/overlay/work
     mount -t overlay -o lowerdir=/lab/lower,upperdir=/lab/overlay/upper,workdir=/lab/overlay/work overlay /r ||
         fail "cannot put an overlay on the host's root"
-    mkdir -p /r/usr/local/bin
-    cp /usr/local/bin/outboard /r/usr/local/bin/
+    mkdir -p /r/lab/bin
+    cp /lab/bin/outboard /r/lab/bin/
 else
     mount -o bind / /r
 fi
@@ -63,6 +63,9 @@ while read -r tag mode path; do
 done </lab/mounts
 
 echo up >&3
+while sleep 5; do
+    echo alive >&3
+done &
 if [ "$interactive" = yes ]; then
     setsid -c chroot /r /bin/sh -c "$(cat /lab/command)" </dev/ttyS0 >/dev/ttyS0 2>&1 3>&-
     echo "$? 0 0" >&3
