@@ -140,32 +140,17 @@ impl Machine {
                         || "the command's output cannot be passed on; the guest was ended",
                     );
                 }
-                Some(Event::Done(report)) => match report {
-                    Some(report) => done = Some(report),
-                    None => {
-                        return Ok(Outcome::Lost(
-                            "the guest could not say how the command ended".to_owned(),
-                        ));
-                    }
-                },
+                Some(Event::Done(Some(report))) => done = Some(report),
+                Some(Event::Done(None)) => {
+                    let sentence = "the guest could not say how the command ended";
+                    return Ok(Outcome::Lost(sentence.to_owned()));
+                }
                 Some(Event::Ended(status)) => {
                     let status = status.context(|| "cannot wait for QEMU")?;
                     return Ok(self.gone(status, up));
                 }
                 Some(Event::Interrupted) => return Ok(Outcome::Interrupted),
-                None => {
-                    return Ok(match timeout {
-                        _ if !up => Outcome::Lost(format!(
-                            "the guest did not start the command within {} s",
-                            BOOT_LIMIT.as_secs()
-                        )),
-                        Some(timeout) if since.elapsed() >= timeout => Outcome::TimedOut(timeout),
-                        _ => Outcome::Lost(format!(
-                            "the guest hangs: it gave no sign of life for {} s",
-                            SILENCE_LIMIT.as_secs()
-                        )),
-                    });
-                }
+                None => return Ok(late(up, timeout.filter(|limit| since.elapsed() >= *limit))),
             }
         }
     }
@@ -207,6 +192,21 @@ impl Machine {
                 self.next(END_LIMIT.saturating_sub(start.elapsed()));
             }
         }
+    }
+}
+
+/// What it means that nothing more was heard: before the command was `up`, when its time is over, or between.
+fn late(up: bool, over: Option<Duration>) -> Outcome {
+    match over {
+        _ if !up => Outcome::Lost(format!(
+            "the guest did not start the command within {} s",
+            BOOT_LIMIT.as_secs()
+        )),
+        Some(timeout) => Outcome::TimedOut(timeout),
+        None => Outcome::Lost(format!(
+            "the guest hangs: it gave no sign of life for {} s",
+            SILENCE_LIMIT.as_secs()
+        )),
     }
 }
 

@@ -47,6 +47,7 @@
 //! `&mut T`, a slice) to device memory.
 
 mod access;
+mod backend;
 pub mod barrier;
 mod copy;
 mod cursor;
@@ -64,10 +65,11 @@ mod sys_mem;
 mod sys_or_io;
 
 pub use access::{AccessError, AccessErrorKind, AccessWidth, Width};
+pub use backend::{IoBackend, IoBase, IoCapable, IoCopyable, UntypedRegion};
 pub use cursor::Cursor;
 pub use difference::Difference;
 pub use error::{Error, ErrorKind, Result};
-pub use io::{Io, IoBackend, IoBase, IoCapable, IoCopyable, UntypedRegion};
+pub use io::Io;
 pub use mmio::{Mmio, MmioBackend, MmioRaw};
 pub use region::{KnownSize, Region, RegionError};
 pub use relaxed::{RelaxedMmio, RelaxedMmioBackend};
