@@ -66,7 +66,7 @@ pub trait IoCopyable: IoBackend {
     unsafe fn fill_io(view: Self::View<'_, [u8]>, byte: u8, width: AccessWidth);
 }
 
-/// A view: something small to pass by value, through which [`Io`] reaches its target.
+/// A view: something small to pass by value, through which [`Io`](crate::Io) reaches its target.
 pub trait IoBase<'a>: Copy {
     /// What carries the accesses out.
     type Backend: IoBackend;
