@@ -107,8 +107,9 @@ unsafe impl<T: ?Sized> Sync for MmioRaw<T> {}
 ///
 /// Copies contain no barriers. [`relaxed`](Mmio::relaxed) gives accessors that contain none either.
 ///
-/// While the device does not answer (memory decoding off in its Command register, power state D3hot,
-/// removed), the processor may raise SIGBUS on an access, which ends the program.
+/// While the BAR is switched off (memory decoding off in the device's Command register, power state
+/// D3hot), an access raises SIGBUS, which ends the program. From a device that has been pulled out, all
+/// ones are read.
 ///
 /// The view cannot outlive the borrow that it was made from:
 ///

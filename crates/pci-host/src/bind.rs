@@ -131,8 +131,8 @@ impl Host {
     /// # Errors
     ///
     /// A write was refused, the driver did not take the function, or the node did not appear within
-    /// `timeout`; or a program has the function open. After a bind that failed the function is as it was before; where that cannot be
-    /// had, the error says so.
+    /// `timeout`; or a program has the function open. After a bind that failed the function is as it
+    /// was before; where that cannot be had, the error says so.
     pub fn execute(
         &self,
         plan: &Plan,

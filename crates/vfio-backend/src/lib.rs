@@ -20,9 +20,10 @@
 //!
 //! # A device that goes away
 //!
-//! A mapped BAR can stop answering: memory decoding is switched off in the device's Command register,
-//! it goes to D3hot, it is unplugged. An access then raises SIGBUS, which **ends the program**; nothing
-//! here catches it yet. The kernel also waits for a program to close a device that is to be removed.
+//! A mapped BAR can be switched off: memory decoding is cleared in the device's Command register, or the
+//! device goes to D3hot. An access then raises SIGBUS, which **ends the program**; nothing here catches
+//! it yet. From a device that has been pulled out, all ones are read, and no signal comes. One that is
+//! to be removed in order stays until this program closes it: the kernel waits.
 //!
 //! ```no_run
 //! use io_core::Io;
