@@ -109,18 +109,31 @@ pub struct LoadArgs {
 
     /// The width of each access in bytes [default: the widest that is aligned]
     #[arg(long, value_name = "BYTES", value_parser = width_parser())]
-    pub width: Option<AccessWidth>,
+    pub width: Option<Width>,
+
+    /// Fill the last access up with zeros, if the file is no whole number of them
+    #[arg(long, requires = "width")]
+    pub pad: bool,
 
     /// Check what can be checked without opening the device, and stop there
     #[arg(long)]
     pub dry_run: bool,
 }
 
-fn width_parser() -> impl TypedValueParser<Value = AccessWidth> {
+impl LoadArgs {
+    /// Which accesses the load is made of.
+    pub fn access_width(&self) -> AccessWidth {
+        match self.width {
+            None => AccessWidth::Auto,
+            Some(width) if self.pad => AccessWidth::Padded(width),
+            Some(width) => AccessWidth::Exact(width),
+        }
+    }
+}
+
+fn width_parser() -> impl TypedValueParser<Value = Width> {
     PossibleValuesParser::new(["1", "2", "4", "8"]).try_map(|bytes| {
         let width = bytes.parse().ok().and_then(Width::from_bytes);
-        width
-            .map(AccessWidth::Exact)
-            .ok_or("the width is 1, 2, 4 or 8 bytes")
+        width.ok_or("the width is 1, 2, 4 or 8 bytes")
     })
 }

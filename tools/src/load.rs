@@ -8,7 +8,7 @@ use crate::{
     units,
 };
 use firmware::{ReadBack, Sha256, Upload, UploadError};
-use io_core::{AccessWidth, Region, SysOrIoMap};
+use io_core::{Error, Region, SysOrIoMap};
 use pci_host::{BarResource, Host, PciFunction};
 use serde_json::json;
 use std::{
@@ -26,7 +26,7 @@ pub fn run(args: &LoadArgs) -> Result<Report, Failure> {
     let function = host.function(args.device)?;
     let resource = function.memory_bar(args.bar)?;
     let image = read_image(args, resource)?;
-    let width = args.width.unwrap_or(AccessWidth::Auto);
+    let width = args.access_width();
     // All that can be refused is refused before the device is opened, which may reset it.
     let size = usize::try_from(resource.size).unwrap_or(usize::MAX);
     Upload::check(size, args.offset, image.len(), width).map_err(|error| refused(args, error))?;
@@ -35,20 +35,24 @@ pub fn run(args: &LoadArgs) -> Result<Report, Failure> {
     }
 
     let device = VfioDevice::open(&host, args.device)?;
-    let bar = device.map_bar(args.bar)?;
-    let region = bar.mmio::<0>().expect("every region has at least 0 bytes");
+    let bar = device.bar(args.bar)?;
+    let region = bar.mmio::<0>()?;
     let target = SysOrIoMap::<Region>::from(region);
     let upload = Upload::new(target, args.offset, &image, width).map_err(|e| refused(args, e))?;
 
     let started = Instant::now();
     let mut progress = Progress::new("writing", image.len());
-    upload.write(|done| progress.at(done));
+    upload
+        .write(|done| progress.at(done))
+        .map_err(Error::from)?;
     drop(progress);
     let write_time = started.elapsed();
 
     let started = Instant::now();
     let mut progress = Progress::new("verifying", image.len());
-    let back = upload.read_back(|done| progress.at(done));
+    let back = upload
+        .read_back(|done| progress.at(done))
+        .map_err(Error::from)?;
     drop(progress);
     let read_time = started.elapsed();
 
@@ -110,7 +114,7 @@ fn refused(args: &LoadArgs, error: UploadError) -> Failure {
     let failure = Failure::new(Exit::InvalidFile, message);
     match error {
         UploadError::Length { width, .. } => failure.with_hint(format!(
-            "pad the file (truncate --size=%{width} {path}), or choose a narrower --width"
+            "fill the last access up with zeros (--pad), or choose a narrower --width than {width}"
         )),
         UploadError::Offset { .. } => failure.with_hint("choose another --offset or --width"),
         _ => failure,

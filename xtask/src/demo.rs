@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::board::Iommu;
 use crate::error::{Context, Result};
-use crate::lab::{self, Iommu, Rootfs};
+use crate::lab::{self, Rootfs};
 use crate::{kernel, packages, program};
 
 /// OpenSBI, the firmware of RISC-V machines. QEMU's data package has it; on later distributions the package opensbi.
@@ -39,6 +40,9 @@ pub fn run() -> Result<u8> {
     let status = lab::run(&lab::Options {
         kernel: kernel::Choice::Stock,
         iommu: Iommu::Intel,
+        devices: Vec::new(),
+        qemu_version: None,
+        qmp: false,
         qemu: Vec::new(),
         share: vec![folder.to_owned()],
         out: Some(out.path().to_owned()),

@@ -3,12 +3,13 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::board::Iommu;
 use crate::error::{Context, Result};
 use crate::lab::{Options, Rootfs};
 use crate::topology::Share;
 
-/// The environment of the command, besides `TERM`.
-const ENVIRONMENT: &str = "export HOME=/root OUTBOARD_LAB=1 LC_ALL=C.UTF-8
+/// The environment of the command, besides `OUTBOARD_LAB` and `TERM`.
+const ENVIRONMENT: &str = "export HOME=/root LC_ALL=C.UTF-8
 export PATH=/lab/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The folders that the guest sees.
@@ -87,7 +88,13 @@ pub fn config(options: &Options) -> String {
     } else {
         "no"
     };
-    format!("rootfs={rootfs}\ninteractive={interactive}\n")
+    // Without interrupt remapping VFIO refuses its service, unless it is told to allow that.
+    let unsafe_interrupts = if options.iommu == Iommu::Virtio {
+        "yes"
+    } else {
+        "no"
+    };
+    format!("rootfs={rootfs}\ninteractive={interactive}\nunsafe_interrupts={unsafe_interrupts}\n")
 }
 
 /// Tag, mount mode and path of each share, one a line. What the guest writes must not stay in its memory.
@@ -112,13 +119,19 @@ pub fn mounts(shares: &[Share]) -> String {
         .collect()
 }
 
-/// The script that the guest runs.
-pub fn command(words: &[OsString]) -> Result<String> {
+/// What kind of guest it is, for the tests: the value of `OUTBOARD_LAB`.
+pub fn facts(options: &Options) -> String {
+    let (kernel, iommu) = (options.kernel.name(), options.iommu.name());
+    format!("kernel={kernel},iommu={iommu}")
+}
+
+/// The script that the guest runs: the command made of `words`, which sees `facts` as `OUTBOARD_LAB`.
+pub fn command(words: &[OsString], facts: &str) -> Result<String> {
     let word = |word: &str| {
         let quoted = shlex::try_quote(word).map(std::borrow::Cow::into_owned);
         quoted.context(|| format!("{word:?} cannot be quoted for the guest's shell"))
     };
-    let mut script = ENVIRONMENT.to_owned();
+    let mut script = format!("{ENVIRONMENT} OUTBOARD_LAB={facts}");
     if let Ok(terminal) = std::env::var("TERM") {
         script += &format!("\nexport TERM={}", word(&terminal)?);
     }
@@ -144,8 +157,8 @@ mod tests {
 
     #[test]
     fn the_words_of_the_command_reach_the_guest_unchanged() {
-        let script =
-            command(&["echo".into(), "a b".into(), "$HOME".into(), "it's".into()]).unwrap();
+        let words = ["echo", "a b", "$HOME", "it's"].map(Into::into);
+        let script = command(&words, "kernel=stock").unwrap();
         let last = script.lines().last().unwrap();
         assert_eq!(
             shlex::split(last).unwrap(),
@@ -155,7 +168,11 @@ mod tests {
 
     #[test]
     fn no_command_is_a_shell() {
-        assert!(command(&[]).unwrap().ends_with("exec sh -l"));
+        assert!(
+            command(&[], "kernel=stock")
+                .unwrap()
+                .ends_with("exec sh -l")
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The guest's kernel: the distribution's package, fetched, unpacked and cached without installing it, or a file.
+//! The guest's kernel: the distribution's package, fetched, unpacked and cached without installing it; the one that is
+//! built for the lab; or a file.
 
 use std::ffi::OsString;
 use std::fs;
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::{Context, Result};
-use crate::{cache, modules, packages, program};
+use crate::{cache, full_kernel, modules, packages, program};
 
 /// The package that stands for the distribution's present kernel.
 const META_PACKAGE: &str = "linux-image-amd64";
@@ -32,16 +33,29 @@ const MODULES: [&str; 12] = [
 pub enum Choice {
     /// The distribution's.
     Stock,
+    /// The lab's own.
+    Full,
     /// A bzImage with all that it needs built in.
     Image(PathBuf),
 }
 
 impl From<OsString> for Choice {
     fn from(word: OsString) -> Self {
-        if word == "stock" {
-            Self::Stock
-        } else {
-            Self::Image(word.into())
+        match word.to_str() {
+            Some("stock") => Self::Stock,
+            Some("full") => Self::Full,
+            _ => Self::Image(word.into()),
+        }
+    }
+}
+
+impl Choice {
+    /// The word for it, which tests in the guest see.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Stock => "stock",
+            Self::Full => "full",
+            Self::Image(_) => "image",
         }
     }
 }
@@ -62,10 +76,14 @@ pub fn ready(choice: &Choice) -> Result<Kernel> {
             modules: None,
         }),
         Choice::Image(path) => Err(format!(
-            "there is no kernel image {}: --kernel takes the path of a bzImage, or the word stock",
+            "there is no kernel image {}: --kernel takes the path of a bzImage, or the word stock or full",
             path.display()
         )
         .into()),
+        Choice::Full => Ok(Kernel {
+            image: full_kernel::ready()?,
+            modules: None,
+        }),
         Choice::Stock => {
             let folder = cache::entry(&cache_name(), unpack_stock)?;
             Ok(Kernel {

@@ -10,20 +10,17 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
+use crate::board::{self, Iommu};
 use crate::error::{Context, Result};
+use crate::extras::{self, Extra};
 use crate::initrd::{self, Contents};
 use crate::kernel::{self, Kernel};
 use crate::machine::Machine;
 use crate::topology;
-use crate::{channels, ending, guest, packages, static_build};
+use crate::{channels, ending, guest, packages, qemu, run_folder, static_build};
 
 /// The file of the serial console.
 const CONSOLE: &str = "console.log";
-
-/// The kernel's command line. A panic ends QEMU, and an oops is one; its self-tests of cryptography would take half a second.
-const CMDLINE: &str = "console=ttyS0 panic=-1 oops=panic quiet cryptomgr.notests";
-const CMDLINE_IOMMU: &str =
-    "console=ttyS0 panic=-1 oops=panic quiet cryptomgr.notests intel_iommu=on";
 
 /// Run a command as root in a virtual machine with PCI devices, and exit with its status
 ///
@@ -31,12 +28,23 @@ const CMDLINE_IOMMU: &str =
 /// the end of the console is shown.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// The kernel: the distribution's (`stock`), or a bzImage with everything built in
-    #[arg(long, value_name = "stock|PATH", default_value = "stock")]
+    /// The kernel: the distribution's (`stock`); the lab's own (`full`), which is newer and has iommufd, VFIO's cdev,
+    /// no-IOMMU mode and AER injection; or a bzImage with everything built in
+    #[arg(long, value_name = "stock|full|PATH", default_value = "stock")]
     pub kernel: kernel::Choice,
     /// The IOMMU
     #[arg(long, value_enum, default_value_t = Iommu::Intel)]
     pub iommu: Iommu,
+    /// Devices to add, separated by commas; the first one is at 0000:06:00.0, the next at 0000:07:00.0, ...
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST")]
+    pub devices: Vec<Extra>,
+    /// The least major version of QEMU; Debian 13's, 10, is fetched if the installed one is older
+    #[arg(long, value_name = "N")]
+    pub qemu_version: Option<u32>,
+    /// Let the guest command QEMU, for hot-plug: QMP is at the virtio port outboard.qmp. It is then no barrier between
+    /// the command and the host
+    #[arg(long)]
+    pub qmp: bool,
     /// More arguments for QEMU, quoted as for a shell; may be repeated
     #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
     pub qemu: Vec<String>,
@@ -61,15 +69,6 @@ pub struct Options {
     pub command: Vec<OsString>,
 }
 
-/// The IOMMU of the guest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Iommu {
-    /// Intel's, with interrupt remapping.
-    Intel,
-    /// None.
-    None,
-}
-
 /// The root file system of the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Rootfs {
@@ -85,14 +84,16 @@ pub fn run(options: &Options) -> Result<u8> {
     if interactive && !std::io::stdin().is_terminal() {
         return Err("a shell needs a terminal; please give a command after --".into());
     }
+    if options.iommu == Iommu::Virtio && matches!(options.kernel, kernel::Choice::Stock) {
+        return Err(
+            "the distribution's kernel does not know virtio-iommu: please add --kernel full".into(),
+        );
+    }
     packages::ensure_lab()?;
     let kernel = kernel::ready(&options.kernel)?;
     let outboard = static_build::outboard()?;
-    let folder = tempfile::Builder::new()
-        .prefix("outboard-lab-")
-        .tempdir()
-        .context(|| "cannot make a temporary folder")?;
-    let folder = folder.path();
+    let run = run_folder::make()?;
+    let folder = run.path();
     let (out, _lock) = out_folder(options, folder)?;
     let mut qemu = prepare(options, folder, &out, &kernel, &outboard)?;
     let log = folder.join("qemu.log");
@@ -109,8 +110,10 @@ pub fn run(options: &Options) -> Result<u8> {
 }
 
 /// Where the memory of ivshmem-plain and the console go, which no other run may use meanwhile.
-fn out_folder(options: &Options, folder: &Path) -> Result<(PathBuf, Flock<fs::File>)> {
-    let out = options.out.as_deref().unwrap_or(folder);
+fn out_folder(options: &Options, folder: &Path) -> Result<(PathBuf, Option<Flock<fs::File>>)> {
+    let Some(out) = options.out.as_deref() else {
+        return Ok((folder.to_owned(), None));
+    };
     let cannot = || format!("cannot use {}", out.display());
     fs::create_dir_all(out).context(cannot)?;
     let lock = Flock::lock(
@@ -121,7 +124,7 @@ fn out_folder(options: &Options, folder: &Path) -> Result<(PathBuf, Flock<fs::Fi
         Errno::EAGAIN => format!("{}: another lab is using it", cannot()),
         errno => format!("{}: {errno}", cannot()),
     })?;
-    Ok((std::path::absolute(out).context(cannot)?, lock))
+    Ok((std::path::absolute(out).context(cannot)?, Some(lock)))
 }
 
 /// Makes the machine's files, and its command line.
@@ -150,21 +153,25 @@ fn prepare(
             outboard,
             config: guest::config(options),
             mounts: guest::mounts(&shares),
-            command: guest::command(&options.command)?,
+            command: guest::command(&options.command, &guest::facts(options))?,
         },
     )?;
-    // It ends when we do, however that is.
-    let mut qemu = Command::new("setpriv");
-    qemu.args(["--pdeathsig", "KILL", "qemu-system-x86_64"])
-        .args(board(options))
+    // igb is since QEMU 8.
+    let igb = options.devices.contains(&Extra::Igb).then_some(8);
+    let mut qemu = qemu::command(options.qemu_version.max(igb))?;
+    qemu.args(board::arguments(options))
         .arg("-kernel")
         .arg(&kernel.image)
         .arg("-initrd")
         .arg(initrd)
         .args(console(&out.join(CONSOLE), options.command.is_empty())?)
         .args(topology::devices(folder, &memory)?)
+        .args(extras::devices(&options.devices, folder)?)
         .args(topology::ports(folder, &channels::NAMES)?)
         .args(topology::shares(&shares)?);
+    if options.qmp {
+        qemu.args(topology::qmp(folder)?);
+    }
     for arguments in &options.qemu {
         let words = shlex::split(arguments);
         qemu.args(
@@ -174,41 +181,6 @@ fn prepare(
         );
     }
     Ok(qemu)
-}
-
-/// Processor, memory, chipset, IOMMU, and the kernel's command line.
-fn board(options: &Options) -> Vec<&'static str> {
-    let mut arguments = vec![
-        "-nodefaults",
-        "-display",
-        "none",
-        "-no-reboot",
-        "-smp",
-        "2",
-        "-m",
-        "1024",
-    ];
-    arguments.extend(if options.kvm {
-        ["-accel", "kvm", "-cpu", "host"]
-    } else {
-        ["-accel", "tcg,thread=multi", "-cpu", "qemu64"]
-    });
-    arguments.extend(match options.iommu {
-        // It must come before the devices.
-        Iommu::Intel => {
-            let iommu = "intel-iommu,intremap=on,caching-mode=on";
-            vec![
-                "-machine",
-                "q35,kernel-irqchip=split",
-                "-device",
-                iommu,
-                "-append",
-                CMDLINE_IOMMU,
-            ]
-        }
-        Iommu::None => vec!["-machine", "q35", "-append", CMDLINE],
-    });
-    arguments
 }
 
 /// The serial console: a file, or this terminal as well.

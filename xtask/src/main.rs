@@ -1,4 +1,4 @@
-//! What people do with this checkout: boot the lab, test everything, see the demo.
+//! What people do with this checkout: boot the lab, test everything, compare speed, see the demo.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
@@ -7,21 +7,32 @@
 )]
 
 mod assembly;
+mod bench;
+mod board;
 mod cache;
 mod channels;
+mod debian13;
 mod demo;
 mod ending;
 mod error;
+mod extras;
+mod full_kernel;
 mod guest;
 mod initrd;
+mod instructions;
 mod ivshmem_server;
 mod kernel;
 mod lab;
+mod lab_tests;
 mod machine;
 mod modules;
 mod packages;
 mod program;
+mod qemu;
+mod register_build;
+mod run_folder;
 mod static_build;
+mod stream;
 mod test;
 mod toolchain;
 mod topology;
@@ -36,6 +47,7 @@ use clap::Parser;
 enum Cli {
     Lab(lab::Options),
     Test(test::Options),
+    Bench(bench::Options),
     /// See firmware go into a PCI device, proved from outside (under 20 s after the first set-up)
     Demo,
 }
@@ -45,6 +57,7 @@ fn main() -> ExitCode {
     let (status, failure) = match Cli::parse() {
         Cli::Lab(options) => (lab::run(&options), ending::LOST),
         Cli::Test(options) => (test::run(&options), 1),
+        Cli::Bench(options) => (bench::run(&options), 1),
         Cli::Demo => (demo::run(), 1),
     };
     let status = status.unwrap_or_else(|error| {

@@ -66,6 +66,25 @@ pub fn resolve(meta: &str) -> Result<String> {
     retry_after_update(ask)
 }
 
+/// The address that the machine's apt gets Debian from.
+pub fn mirror() -> Result<String> {
+    let format = "$(ORIGIN) $(LABEL) $(COMPONENT) $(REPO_URI)";
+    let ask = || {
+        let targets =
+            program::run(Command::new("apt-get").args(["indextargets", "--format", format]))?;
+        let targets = String::from_utf8_lossy(&targets).into_owned();
+        let of_debian = targets
+            .lines()
+            .find_map(|line| line.strip_prefix("Debian Debian main "));
+        of_debian.map(str::to_owned).ok_or_else(|| {
+            "this machine's apt knows no mirror of Debian (component main); one is needed, in \
+             /etc/apt/sources.list.d"
+                .into()
+        })
+    };
+    retry_after_update(ask)
+}
+
 /// Those of `packages` that are not installed.
 fn missing<'a>(packages: &[&'a str]) -> Result<Vec<&'a str>> {
     let output = Command::new("dpkg-query")
@@ -74,7 +93,7 @@ fn missing<'a>(packages: &[&'a str]) -> Result<Vec<&'a str>> {
         .output()
         .map_err(|error| {
             format!(
-                "cannot ask dpkg-query what is installed ({error}). The lab needs Debian's packages: {}",
+                "cannot ask dpkg-query what is installed ({error}). Debian's packages are needed: {}",
                 packages.join(" ")
             )
         })?;

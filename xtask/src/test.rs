@@ -1,26 +1,23 @@
 //! `cargo xtask test`: everything that must hold, in one go, with a summary.
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
 use crate::assembly;
-use crate::error::{Context, Result};
-use crate::program;
-use crate::static_build::{self, cargo};
-use crate::toolchain::{AARCH64, OLDEST, Part, cargo_of};
+use crate::error::Result;
+use crate::lab_tests;
+use crate::static_build::cargo;
+use crate::stream::{say, stream};
+use crate::toolchain::{AARCH64, I686, OLDEST, Part, cargo_of};
 
 /// A big-endian machine that Miri knows.
 const BIG_ENDIAN: &str = "s390x-unknown-linux-gnu";
 
-/// How long one test program may take in the guest, in seconds.
-const TEST_SECONDS: u32 = 120;
-
-/// How long all lab tests in the guest may take.
-const LAB_SECONDS: &str = "600";
+/// What a 32-bit machine can use.
+const ON_32_BITS: [&str; 3] = ["outboard-io-core", "outboard-pci-host", "outboard-firmware"];
 
 /// Check formatting, lints, unit tests, documentation, undefined behaviour and the lab tests
 ///
@@ -31,8 +28,11 @@ pub struct Options {
     /// Do not boot the lab
     #[arg(long)]
     pub no_lab: bool,
+    /// Boot it with the lab's own kernel too, with other IOMMUs, and with QEMU 10; the first time takes some minutes more
+    #[arg(long, conflicts_with = "no_lab")]
+    pub full: bool,
     /// Only these steps
-    #[arg(long, value_enum, value_name = "STEP", num_args = 1.., conflicts_with = "no_lab")]
+    #[arg(long, value_enum, value_name = "STEP", num_args = 1.., conflicts_with_all = ["no_lab", "full"])]
     pub only: Vec<Step>,
     /// Arguments for the lab's test programs, such as a test's name or --nocapture
     #[arg(last = true, value_name = "ARGS")]
@@ -48,6 +48,9 @@ pub enum Step {
     Clippy,
     /// Lints of what only aarch64 compiles.
     ClippyAarch64,
+    /// Lints of what a 32-bit machine compiles, without VFIO: vfio-bindings is for 64-bit machines only.
+    #[value(name = "clippy-i686")]
+    ClippyI686,
     /// That the oldest Rust we promise to build with does.
     OldestRust,
     /// Unit, integration and documentation tests.
@@ -64,6 +67,8 @@ pub enum Step {
     MiriBigEndian,
     /// Tests in a guest, and of the lab itself.
     Lab,
+    /// Tests in guests with the lab's own kernel, other IOMMUs and QEMU 10; what --full adds.
+    LabFull,
 }
 
 /// What came of a step.
@@ -87,8 +92,7 @@ pub fn run(options: &Options) -> Result<u8> {
     let mut lines = Vec::new();
     let mut results = Vec::new();
     for step in Step::value_variants().iter().copied() {
-        let wanted = options.only.is_empty() || options.only.contains(&step);
-        if !wanted || (options.no_lab && step == Step::Lab) {
+        if !step.is_wanted(options) {
             continue;
         }
         let start = Instant::now();
@@ -106,13 +110,13 @@ pub fn run(options: &Options) -> Result<u8> {
             time,
         });
     }
-    println!();
+    say("");
     for line in &lines {
-        println!("{line}");
+        say(&line.to_string());
     }
-    println!();
-    for result in results {
-        println!("{result}");
+    say("");
+    for result in &results {
+        say(result);
     }
     let failed = |line: &Line| matches!(line.verdict, Verdict::Failed(_));
     Ok(u8::from(lines.iter().any(failed)))
@@ -138,15 +142,25 @@ impl std::fmt::Display for Line {
 }
 
 impl Step {
+    fn is_wanted(self, options: &Options) -> bool {
+        match self {
+            _ if !options.only.is_empty() => options.only.contains(&self),
+            Self::Lab => !options.no_lab,
+            Self::LabFull => options.full,
+            _ => true,
+        }
+    }
+
     /// The part of the toolchain that it needs.
     fn part(self) -> Option<Part> {
         match self {
             Self::Fmt => Some(Part::Rustfmt),
             Self::Clippy => Some(Part::Clippy),
             Self::ClippyAarch64 | Self::Assembly => Some(Part::Aarch64),
+            Self::ClippyI686 => Some(Part::I686),
             Self::OldestRust => Some(Part::Oldest),
             Self::ErrorCodes | Self::Miri | Self::MiriBigEndian => Some(Part::Miri),
-            Self::Test | Self::Doc | Self::Lab => None,
+            Self::Test | Self::Doc | Self::Lab | Self::LabFull => None,
         }
     }
 
@@ -161,6 +175,11 @@ impl Step {
                 .arg("clippy")
                 .args(everything)
                 .args(["--target", AARCH64])
+                .args(deny),
+            Self::ClippyI686 => command
+                .arg("clippy")
+                .args(ON_32_BITS.iter().flat_map(|name| ["--package", name]))
+                .args(["--all-targets", "--target", I686])
                 .args(deny),
             Self::OldestRust => {
                 command = cargo_of(OLDEST);
@@ -177,7 +196,15 @@ impl Step {
             Self::Miri => miri(&mut command),
             Self::MiriBigEndian => miri(&mut command).args(["--target", BIG_ENDIAN]),
             Self::Assembly => return assembly::check(),
-            Self::Lab => return lab(options, xtask, results),
+            Self::Lab => {
+                let arguments = &options.lab_arguments;
+                let in_guest = lab_tests::run(lab_tests::STOCK, arguments, xtask, results);
+                return in_guest.and(stream(&mut of_the_lab(options), results));
+            }
+            Self::LabFull => {
+                let arguments = &options.lab_arguments;
+                return lab_tests::run(lab_tests::FULL, arguments, xtask, results);
+            }
         };
         stream(&mut command, results)
     }
@@ -194,75 +221,12 @@ fn miri(command: &mut Command) -> &mut Command {
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0")
 }
 
-/// The lab tests of all packages in one guest, and then the tests of the lab itself.
-fn lab(options: &Options, xtask: &Path, results: &mut Vec<String>) -> Result<()> {
-    println!("xtask: building the lab tests");
-    let tests = static_build::lab_tests()?;
-    let before = results.len();
-    let mut in_guest = stream(&mut guest(&tests, options, xtask)?, results);
-    let ended = results.len() - before;
-    if in_guest.is_ok() && (ended < tests.len() || tests.is_empty()) {
-        let all = tests.len();
-        in_guest = Err(format!("only {ended} of {all} test programs came to their end").into());
-    }
-    let mut host = cargo();
-    host.args([
-        "test",
-        "--package",
-        "xtask",
-        "--no-fail-fast",
-        "--test",
-        "lab_host",
-        "--",
-        "--ignored",
-    ])
-    .args(&options.lab_arguments);
-    let of_the_lab = stream(&mut host, results);
-    in_guest.and(of_the_lab)
-}
-
-/// The command that runs `tests` in one guest.
-fn guest(tests: &[PathBuf], options: &Options, xtask: &Path) -> Result<Command> {
-    let arguments = shlex::try_join(options.lab_arguments.iter().map(String::as_str))?;
-    let mut script = "status=0; ".to_owned();
-    for test in tests {
-        let test = shlex::try_quote(test.to_str().ok_or("cargo's target folder is not UTF-8")?)?;
-        script += &format!(
-            "echo {test}; timeout -s KILL {TEST_SECONDS} {test} --ignored --test-threads=1 {arguments} || status=1; "
-        );
-    }
-    script += "exit $status";
-    // It ends when we do, however that is.
-    let mut lab = Command::new("setpriv");
-    lab.args(["--pdeathsig", "TERM"])
-        .arg(xtask)
-        .args(["lab", "--timeout", LAB_SECONDS, "--share"])
-        .arg(static_build::target_folder()?)
-        .args(["--", "sh", "-c", &script]);
-    Ok(lab)
-}
-
-/// Announces `command` and runs it, showing what it prints, and keeps the summary lines of test programs.
-fn stream(command: &mut Command, results: &mut Vec<String>) -> Result<()> {
-    println!("\nxtask: {}", program::line(command));
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context(|| format!("cannot start `{}`", program::line(command)))?;
-    let stdout = child.stdout.take().map(BufReader::new);
-    for line in stdout.into_iter().flat_map(|stdout| stdout.split(b'\n')) {
-        let line = String::from_utf8_lossy(&line?).into_owned();
-        println!("{line}");
-        if line.starts_with("test result:") {
-            results.push(line);
-        }
-    }
-    let status = child.wait()?;
-    match status.code() {
-        Some(0) => Ok(()),
-        Some(124) => Err("it was not done in time".into()),
-        Some(125) => Err("the lab's guest crashed or hangs, or could not be started".into()),
-        _ => Err(status.to_string().into()),
-    }
+/// The tests of the lab itself, each with guests of its own.
+fn of_the_lab(options: &Options) -> Command {
+    let mut command = cargo();
+    command
+        .args(["test", "--package", "xtask", "--no-fail-fast"])
+        .args(["--test", "lab_host", "--", "--ignored"])
+        .args(&options.lab_arguments);
+    command
 }

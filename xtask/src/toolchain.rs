@@ -9,6 +9,9 @@ use crate::static_build::cargo;
 /// The architecture that is only compiled for.
 pub const AARCH64: &str = "aarch64-unknown-linux-gnu";
 
+/// A 32-bit architecture that is only compiled for.
+pub const I686: &str = "i686-unknown-linux-gnu";
+
 /// The oldest Rust that we promise to build with.
 pub const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
 
@@ -21,6 +24,8 @@ pub enum Part {
     Clippy,
     /// The standard library for [`AARCH64`].
     Aarch64,
+    /// The standard library for [`I686`].
+    I686,
     /// A toolchain of version [`OLDEST`].
     Oldest,
     /// A nightly toolchain with Miri.
@@ -41,6 +46,7 @@ impl Part {
             Self::Rustfmt => &["component", "add", "rustfmt"],
             Self::Clippy => &["component", "add", "clippy"],
             Self::Aarch64 => &["target", "add", AARCH64],
+            Self::I686 => &["target", "add", I686],
             Self::Oldest => &["toolchain", "install", OLDEST, "--profile=minimal"],
             Self::Miri => &[
                 "toolchain",
@@ -71,10 +77,8 @@ impl Part {
         let answer = match self {
             Self::Rustfmt => program::run(cargo().args(["fmt", "--version"])),
             Self::Clippy => program::run(cargo().args(["clippy", "--version"])),
-            Self::Aarch64 => {
-                let rustc = &mut Command::new("rustc");
-                program::run(rustc.args(["--target", AARCH64, "--print", "target-libdir"]))
-            }
+            Self::Aarch64 => return has_library(AARCH64),
+            Self::I686 => return has_library(I686),
             Self::Oldest => program::run(cargo_of(OLDEST).arg("--version")),
             // It builds the standard library for Miri on first use; with CI it does not ask whether it may.
             Self::Miri => program::run(
@@ -83,13 +87,15 @@ impl Part {
                     .env("CI", "true"),
             ),
         };
-        match (self, answer) {
-            (Self::Aarch64, Ok(folder)) => {
-                Path::new(String::from_utf8_lossy(&folder).trim()).is_dir()
-            }
-            (_, answer) => answer.is_ok(),
-        }
+        answer.is_ok()
     }
+}
+
+/// Whether the standard library for `target` is there.
+fn has_library(target: &str) -> bool {
+    let rustc = &mut Command::new("rustc");
+    program::run(rustc.args(["--target", target, "--print", "target-libdir"]))
+        .is_ok_and(|folder| Path::new(String::from_utf8_lossy(&folder).trim()).is_dir())
 }
 
 /// The cargo of another toolchain, in the checkout.

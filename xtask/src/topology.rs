@@ -18,7 +18,9 @@
 //! | `0000:00:11.0` | ivshmem-doorbell | 1af4:1110 | 4 MSI-X vectors that it rings itself |
 //! | `0000:00:12.0` | virtio-rng | 1af4:1005 | |
 //! | `0000:00:13.0` | pci-testdev | 1b36:0005 | BAR 0 is memory, BAR 1 I/O ports |
+//! | `0000:00:14.0` | pvpanic | 1b36:0011 | one register; what is written to it is an event on the host |
 //!
+//! An IOMMU that is a PCI device is at `0000:00:01.0`. What `--devices` adds is from `0000:00:15.0` on: see extras.rs.
 //! The lab's own plumbing is at `0000:00:1a.0` (virtio-serial) and from `0000:00:1b.0` on (9p); `0000:00:1f.*` and
 //! `0000:00:00.0` are q35's.
 
@@ -29,7 +31,7 @@ use crate::error::{Context, Result};
 use crate::ivshmem_server;
 
 /// The size of the nvme drive.
-const NVME_BYTES: u64 = 64 << 20;
+pub const NVME_BYTES: u64 = 64 << 20;
 
 /// The most folders that fit in the four slots for 9p.
 const MOST_SHARES: usize = 4 * 8;
@@ -75,7 +77,8 @@ pub fn devices(folder: &Path, memory: &Path) -> Result<Vec<String>> {
          -chardev socket,id=ivshmem,path={socket}
          -device ivshmem-doorbell,chardev=ivshmem,vectors={vectors},addr=11.0
          -device virtio-rng-pci,addr=12.0
-         -device pci-testdev,addr=13.0"
+         -device pci-testdev,addr=13.0
+         -device pvpanic-pci,addr=14.0"
     );
     Ok(arguments(&text))
 }
@@ -91,6 +94,18 @@ pub fn ports(folder: &Path, names: &[&str]) -> Result<Vec<String>> {
         );
     }
     Ok(arguments(&text))
+}
+
+/// A serial port of the virtio-serial device that is QEMU's QMP monitor. QEMU connects to itself, through a socket in
+/// `folder`; nothing is lost before the guest opens the port.
+pub fn qmp(folder: &Path) -> Result<Vec<String>> {
+    let socket = value(&folder.join("qmp"))?;
+    Ok(arguments(&format!(
+        "-chardev socket,id=monitor,path={socket},server=on,wait=off
+         -mon chardev=monitor,mode=control
+         -chardev socket,id=qmp,path={socket}
+         -device virtserialport,chardev=qmp,name=outboard.qmp"
+    )))
 }
 
 /// The 9p devices for `shares`.
@@ -132,7 +147,7 @@ pub fn value(path: &Path) -> Result<String> {
 }
 
 /// One option and its argument a line.
-fn arguments(text: &str) -> Vec<String> {
+pub fn arguments(text: &str) -> Vec<String> {
     text.lines()
         .filter_map(|line| line.trim_start().split_once(' '))
         .flat_map(|(option, argument)| [option.to_owned(), argument.to_owned()])

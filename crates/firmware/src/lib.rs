@@ -18,8 +18,8 @@
 //! let target = SysOrIoMap::from(unsafe { SysMem::from_raw(region) });
 //!
 //! let upload = Upload::new(target, 0x100, b"firmware", AccessWidth::Auto)?;
-//! upload.write(|done| println!("{done} bytes written"));
-//! let back = upload.read_back(|done| println!("{done} bytes read back"));
+//! upload.write(|done| println!("{done} bytes written"))?;
+//! let back = upload.read_back(|done| println!("{done} bytes read back"))?;
 //! assert_eq!(back.difference, None);
 //!
 //! assert!(Upload::new(target, 0x100, &[0; 4096], AccessWidth::Auto).is_err());

@@ -1,6 +1,6 @@
 //! An image into plain memory: checked, written, read back.
 
-use io_core::{AccessError, AccessWidth, Difference, Io, Region, SysOrIoMap};
+use io_core::{AccessError, AccessWidth, Difference, Io, Region, SysOrIoMap, Width};
 use sha2::Digest;
 use std::fmt;
 
@@ -56,53 +56,60 @@ impl<'a> Upload<'a> {
         if len == 0 {
             return Err(UploadError::Empty);
         }
-        if len > room {
+        if width.padded(len) > room {
             return Err(UploadError::TooLarge {
-                image: len,
+                image: width.padded(len),
                 offset,
                 room,
             });
         }
-        if let AccessWidth::Exact(exact) = width {
-            let width = exact.bytes();
-            if offset % width != 0 {
-                return Err(UploadError::Offset { offset, width });
-            }
-            if len % width != 0 {
-                return Err(UploadError::Length { image: len, width });
-            }
+        let bytes = width.only().map_or(1, Width::bytes);
+        if offset % bytes != 0 {
+            let width = bytes;
+            return Err(UploadError::Offset { offset, width });
         }
-        Ok(())
+        match width {
+            AccessWidth::Exact(_) if len % bytes != 0 => Err(UploadError::Length {
+                image: len,
+                width: bytes,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Writes the image, in ascending order. `progress` is told how many bytes are written so far.
-    pub fn write(&self, mut progress: impl FnMut(usize)) {
+    ///
+    /// # Errors
+    ///
+    /// An access did not get through; everything before it is written.
+    pub fn write(&self, mut progress: impl FnMut(usize)) -> Result<(), AccessError> {
         let mut done = 0;
         for chunk in self.image.chunks(CHUNK) {
-            checked(
-                self.target
-                    .copy_from_slice(self.offset + done, chunk, self.width),
-            );
+            self.target
+                .copy_from_slice(self.offset + done, chunk, self.width)?;
             done += chunk.len();
             progress(done);
         }
+        Ok(())
     }
 
     /// Reads all of it back and compares. `progress` is told how many bytes are read so far.
     ///
     /// Reading from a device also makes sure that everything written to it before has arrived (PCI
     /// Local Bus 3.0 section 3.2.5).
-    pub fn read_back(&self, mut progress: impl FnMut(usize)) -> ReadBack {
+    ///
+    /// # Errors
+    ///
+    /// An access did not get through.
+    pub fn read_back(&self, mut progress: impl FnMut(usize)) -> Result<ReadBack, AccessError> {
         let mut hash = sha2::Sha256::new();
         let mut difference = None;
         let mut done = 0;
         let mut buffer = vec![0; CHUNK.min(self.image.len())];
         for expected in self.image.chunks(CHUNK) {
             buffer.truncate(expected.len());
-            checked(
-                self.target
-                    .copy_to_slice(self.offset + done, &mut buffer, self.width),
-            );
+            self.target
+                .copy_to_slice(self.offset + done, &mut buffer, self.width)?;
             hash.update(&buffer);
             if difference.is_none() {
                 difference = Difference::first(expected, &buffer);
@@ -114,16 +121,11 @@ impl<'a> Upload<'a> {
             done += expected.len();
             progress(done);
         }
-        ReadBack {
+        Ok(ReadBack {
             sha256: Sha256(hash.finalize().into()),
             difference,
-        }
+        })
     }
-}
-
-/// Every chunk is a part of what `Upload::new` has checked.
-fn checked(copied: Result<(), AccessError>) {
-    copied.expect("the whole image fits, and so does each part of it");
 }
 
 /// What was found in the memory after an upload.
@@ -166,7 +168,7 @@ pub enum UploadError {
     Empty,
     /// The image has more bytes than the memory from the offset on.
     TooLarge {
-        /// The size of the image, in bytes.
+        /// The size of the image, in bytes, padding included.
         image: usize,
         /// Where it was to go.
         offset: usize,
@@ -200,7 +202,7 @@ impl fmt::Display for UploadError {
             } => {
                 write!(
                     f,
-                    "the image has {image} bytes, and {room} fit at offset {offset:#x}"
+                    "the image takes {image} bytes, and {room} fit at offset {offset:#x}"
                 )
             }
             Self::Offset { offset, width } => {

@@ -38,8 +38,8 @@ fn an_image_arrives_whole_and_alone() {
         let map = bar.map();
         let upload = Upload::new(map, 0x103, &image, width).unwrap();
         let (mut written, mut read) = (Vec::new(), Vec::new());
-        upload.write(|done| written.push(done));
-        let back = upload.read_back(|done| read.push(done));
+        upload.write(|done| written.push(done)).unwrap();
+        let back = upload.read_back(|done| read.push(done)).unwrap();
 
         assert_eq!(back.difference, None);
         assert_eq!(back.sha256, Sha256::of(&image));
@@ -58,7 +58,8 @@ fn the_first_difference_is_found_wherever_it_is() {
         let mut bar = Bar::new();
         Upload::new(bar.map(), 0, &image, AccessWidth::Auto)
             .unwrap()
-            .write(|_| {});
+            .write(|_| {})
+            .unwrap();
         let mut flipped = vec![at, 599_999];
         flipped.dedup();
         for byte in flipped {
@@ -67,7 +68,8 @@ fn the_first_difference_is_found_wherever_it_is() {
         let map = bar.map();
         let back = Upload::new(map, 0, &image, AccessWidth::Auto)
             .unwrap()
-            .read_back(|_| {});
+            .read_back(|_| {})
+            .unwrap();
         let (expected, found) = (image[at], image[at] ^ 1);
         assert_eq!(
             back.difference,
@@ -120,6 +122,9 @@ fn what_does_not_fit_is_refused_with_nothing_written() {
         new(4, 6, u32),
         Err(UploadError::Length { image: 6, width: 4 })
     );
+    let padded = AccessWidth::Padded(Width::U32);
+    assert_eq!(new(4, 6, padded), Ok(()));
+    assert_eq!(new(SIZE - 8, 9, padded), too_large(12, SIZE - 8, 8));
     assert_eq!(new(0, 0, AccessWidth::Auto), Err(UploadError::Empty));
     assert!(bar.bytes().iter().all(|byte| *byte == 0xff));
 }

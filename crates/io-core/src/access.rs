@@ -1,6 +1,4 @@
-//! The widths an access may have, and what is wrong with one that cannot be made.
-
-use std::fmt;
+//! The widths that an access may have.
 
 /// The width of one access to a device: 1, 2, 4 or 8 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,141 +64,34 @@ pub enum AccessWidth {
     /// This width alone. A start that is not aligned to it, or a length that is not a multiple of
     /// it, is refused.
     Exact(Width),
+    /// This width alone. A length that is not a multiple of it is made one: the last write is filled up
+    /// with zeros, and of the last read what is too much is dropped. A start that is not aligned is
+    /// refused, and so is an end whose padding does not fit in the region.
+    Padded(Width),
 }
 
-/// An access that was not made, because it does not fit its region.
-///
-/// It carries everything needed to find the mistake: the offset and length that were asked for, and
-/// the address and size of the region.
-///
-/// ```
-/// use io_core::{Io, Region, SysMem};
-///
-/// let mut memory = [0u64; 2];
-/// let region = Region::<0>::try_from_raw_parts(memory.as_mut_ptr().cast(), 16)?;
-/// // SAFETY: `memory` is live, and nothing else uses it, for as long as `map` is used.
-/// let map = unsafe { SysMem::from_raw(region) };
-///
-/// let error = map.try_read32(0x0e).unwrap_err();
-/// assert_eq!((error.offset(), error.len(), error.size()), (0x0e, 4, 16));
-/// assert!(error.to_string().starts_with("4 bytes at offset 0xe do not fit"));
-/// # Ok::<(), io_core::RegionError>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AccessError {
-    kind: AccessErrorKind,
-    offset: usize,
-    len: usize,
-    base: usize,
-    size: usize,
-}
-
-/// What is wrong with an access.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AccessErrorKind {
-    /// It ends after the region does.
-    OutOfBounds,
-    /// Its address is not a multiple of this many bytes.
-    Misaligned {
-        /// The alignment that the access needs, in bytes.
-        align: usize,
-    },
-    /// It is shorter than its type promises.
-    TooShort {
-        /// The length that the type promises, in bytes.
-        need: usize,
-    },
-    /// Its length is not a multiple of the width that was asked for.
-    PartialWidth {
-        /// That width.
-        width: Width,
-    },
-}
-
-impl AccessError {
-    pub(crate) fn new(
-        kind: AccessErrorKind,
-        (offset, len): (usize, usize),
-        (base, size): (usize, usize),
-    ) -> Self {
-        Self {
-            kind,
-            offset,
-            len,
-            base,
-            size,
+impl AccessWidth {
+    /// The width, if it is the only one that may be used.
+    #[must_use]
+    pub const fn only(self) -> Option<Width> {
+        match self {
+            Self::Auto => None,
+            Self::Exact(width) | Self::Padded(width) => Some(width),
         }
     }
 
-    /// What is wrong.
+    /// How many bytes a copy of `len` bytes accesses, padding included.
+    ///
+    /// ```
+    /// use io_core::{AccessWidth, Width};
+    /// assert_eq!(AccessWidth::Padded(Width::U32).padded(13), 16);
+    /// assert_eq!(AccessWidth::Auto.padded(13), 13);
+    /// ```
     #[must_use]
-    pub fn kind(&self) -> AccessErrorKind {
-        self.kind
-    }
-
-    /// The offset from the start of the region, in bytes.
-    #[must_use]
-    pub fn offset(&self) -> usize {
-        self.offset
-    }
-
-    /// The length of the access, in bytes.
-    #[expect(
-        clippy::len_without_is_empty,
-        reason = "the length of an access, not of a container"
-    )]
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// The address of the region in this process.
-    #[must_use]
-    pub fn base(&self) -> usize {
-        self.base
-    }
-
-    /// The size of the region, in bytes.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        self.size
-    }
-}
-
-impl fmt::Display for AccessError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            kind,
-            offset,
-            len,
-            base,
-            size,
-        } = *self;
-        let unit = if len == 1 { "byte" } else { "bytes" };
-        let region = format!("the region of {size:#x} bytes at {base:#x}");
-        match kind {
-            AccessErrorKind::OutOfBounds => {
-                write!(
-                    f,
-                    "{len} {unit} at offset {offset:#x} do not fit in {region}"
-                )
-            }
-            AccessErrorKind::Misaligned { align } => write!(
-                f,
-                "{len} {unit} at offset {offset:#x} of {region} do not start at a multiple of {align}"
-            ),
-            AccessErrorKind::TooShort { need } => write!(
-                f,
-                "{len} {unit} at offset {offset:#x} of {region} are less than the {need} that are needed"
-            ),
-            AccessErrorKind::PartialWidth { width } => write!(
-                f,
-                "{len} {unit} at offset {offset:#x} of {region} are no whole number of {}-byte accesses",
-                width.bytes()
-            ),
+    pub const fn padded(self, len: usize) -> usize {
+        match self {
+            Self::Padded(width) => len.div_ceil(width.bytes()).saturating_mul(width.bytes()),
+            _ => len,
         }
     }
 }
-
-impl std::error::Error for AccessError {}

@@ -1,5 +1,6 @@
 //! The one error of the libraries: what was attempted, what went wrong, and what to do about it.
 
+use crate::RegionError;
 use std::{error, fmt, io, result};
 
 /// A result with this crate's [`Error`].
@@ -46,6 +47,8 @@ pub enum ErrorKind {
     NotBound,
     /// What was asked for does not fit the device or contradicts itself.
     InvalidInput,
+    /// The device does not answer any more: it has been removed, or reset under its driver.
+    Lost,
     /// A deadline passed.
     TimedOut,
     /// The machine, its kernel or the device cannot do this.
@@ -129,5 +132,11 @@ impl error::Error for Error {
             Some(source) => Some(source.as_ref()),
             None => None,
         }
+    }
+}
+
+impl From<RegionError> for Error {
+    fn from(error: RegionError) -> Self {
+        Self::new(ErrorKind::InvalidInput, error.to_string())
     }
 }

@@ -1,10 +1,10 @@
 //! The accessors, written once for every backend.
-#![expect(unsafe_code, reason = "copies are told what was checked")]
 
 use crate::{
-    AccessError, AccessWidth, Difference, IoBackend, IoBase, IoCapable, IoCopyable, KnownSize,
-    Region, UntypedRegion,
-    project::{const_project, try_project, try_project_bytes, try_project_region},
+    AccessError, AccessErrorKind, AccessWidth, Difference, Fault, IoBackend, IoBase, IoCapable,
+    IoCopyable, KnownSize, Region, TryIoCapable, UntypedRegion, bulk,
+    project::{const_project, error, try_cast, try_project, try_project_region},
+    register::register_accessors,
 };
 
 macro_rules! scalar_accessors {
@@ -41,14 +41,15 @@ macro_rules! scalar_accessors {
         ///
         /// # Errors
         ///
-        /// The access does not fit in the region, or its address is not naturally aligned.
+        /// The access does not fit in the region, its address is not naturally aligned, or it did not
+        /// get through.
         #[inline]
         fn $try_read(self, offset: usize) -> Result<$ty, AccessError>
         where
             Self::Target: UntypedRegion,
-            Self::Backend: IoCapable<$ty>,
+            Self::Backend: TryIoCapable<$ty>,
         {
-            Ok(Self::Backend::io_read(try_project::<Self::Backend, Self::Target, $ty>(self.as_view(), offset)?))
+            try_read::<Self::Backend, Self::Target, $ty>(self.as_view(), offset)
         }
 
         #[doc = concat!("Writes the ", $bits, "-bit `value` at `offset` (in bytes).")]
@@ -57,16 +58,15 @@ macro_rules! scalar_accessors {
         ///
         /// # Errors
         ///
-        /// The access does not fit in the region, or its address is not naturally aligned. Nothing is
-        /// written then.
+        /// The access does not fit in the region, or its address is not naturally aligned, and nothing
+        /// was written; or it did not get through.
         #[inline]
         fn $try_write(self, offset: usize, value: $ty) -> Result<(), AccessError>
         where
             Self::Target: UntypedRegion,
-            Self::Backend: IoCapable<$ty>,
+            Self::Backend: TryIoCapable<$ty>,
         {
-            Self::Backend::io_write(try_project::<Self::Backend, Self::Target, $ty>(self.as_view(), offset)?, value);
-            Ok(())
+            try_write::<Self::Backend, Self::Target, $ty>(self.as_view(), offset, value)
         }
     )*};
 }
@@ -111,6 +111,8 @@ pub trait Io<'a>: IoBase<'a> {
         u64, "64": read64, write64, try_read64, try_write64;
     }
 
+    register_accessors!();
+
     /// Reads the one value that this view shows.
     ///
     /// ```
@@ -140,6 +142,40 @@ pub trait Io<'a>: IoBase<'a> {
         Self::Backend::io_write(self.as_view(), value);
     }
 
+    /// Reads the one value that this view shows, on any backend.
+    ///
+    /// # Errors
+    ///
+    /// The access did not get through.
+    #[inline]
+    fn try_read_val(self) -> Result<Self::Target, AccessError>
+    where
+        Self::Target: Sized,
+        Self::Backend: TryIoCapable<Self::Target>,
+    {
+        let view = self.as_view();
+        Self::Backend::try_io_read(view).map_err(|fault| {
+            access_fault::<Self::Backend, Self::Target, Self::Target>(view, 0, fault)
+        })
+    }
+
+    /// Writes the one value that this view shows, on any backend.
+    ///
+    /// # Errors
+    ///
+    /// The access did not get through.
+    #[inline]
+    fn try_write_val(self, value: Self::Target) -> Result<(), AccessError>
+    where
+        Self::Target: Sized,
+        Self::Backend: TryIoCapable<Self::Target>,
+    {
+        let view = self.as_view();
+        Self::Backend::try_io_write(view, value).map_err(|fault| {
+            access_fault::<Self::Backend, Self::Target, Self::Target>(view, 0, fault)
+        })
+    }
+
     /// Copies `src` into the region, from `offset` (in bytes) on.
     ///
     /// On device memory this is a series of naturally aligned volatile stores of the widths that
@@ -149,7 +185,8 @@ pub trait Io<'a>: IoBase<'a> {
     /// # Errors
     ///
     /// The copy does not fit in the region, or `width` is exact and its start or its length does not
-    /// suit it. Nothing is written then.
+    /// suit it: nothing was written. Or an access did not get through: the error's offset is that of
+    /// this access, and everything before it was written.
     ///
     /// ```
     /// use io_core::{AccessWidth, Io, MmioRaw, Mmio, Region, Width};
@@ -179,22 +216,14 @@ pub trait Io<'a>: IoBase<'a> {
         Self::Target: UntypedRegion,
         Self::Backend: IoCopyable,
     {
-        let view = try_project_bytes::<Self::Backend, Self::Target>(
-            self.as_view(),
-            offset,
-            src.len(),
-            width,
-        )?;
-        // SAFETY: `view` shows `src.len()` bytes, and `width` was checked against it.
-        unsafe { Self::Backend::copy_to_io(view, src, width) };
-        Ok(())
+        bulk::copy_in::<Self::Backend, Self::Target>(self.as_view(), offset, src, width)
     }
 
     /// Copies the region, from `offset` (in bytes) on, into the whole of `dst`.
     ///
     /// # Errors
     ///
-    /// As for [`copy_from_slice`](Self::copy_from_slice). Nothing is read then.
+    /// As for [`copy_from_slice`](Self::copy_from_slice).
     #[inline]
     fn copy_to_slice(
         self,
@@ -206,15 +235,7 @@ pub trait Io<'a>: IoBase<'a> {
         Self::Target: UntypedRegion,
         Self::Backend: IoCopyable,
     {
-        let view = try_project_bytes::<Self::Backend, Self::Target>(
-            self.as_view(),
-            offset,
-            dst.len(),
-            width,
-        )?;
-        // SAFETY: `view` shows `dst.len()` bytes, and `width` was checked against it.
-        unsafe { Self::Backend::copy_from_io(view, dst, width) };
-        Ok(())
+        bulk::copy_out::<Self::Backend, Self::Target>(self.as_view(), offset, dst, width)
     }
 
     /// Sets `len` bytes of the region, from `offset` (in bytes) on, to `byte`.
@@ -224,7 +245,7 @@ pub trait Io<'a>: IoBase<'a> {
     ///
     /// # Errors
     ///
-    /// As for `copy_from_slice`. Nothing is written then.
+    /// As for `copy_from_slice`.
     ///
     /// ```
     /// use io_core::{AccessWidth, Io, Region, SysMem};
@@ -249,11 +270,7 @@ pub trait Io<'a>: IoBase<'a> {
         Self::Target: UntypedRegion,
         Self::Backend: IoCopyable,
     {
-        let view =
-            try_project_bytes::<Self::Backend, Self::Target>(self.as_view(), offset, len, width)?;
-        // SAFETY: `width` was checked against the length of what `view` shows.
-        unsafe { Self::Backend::fill_io(view, byte, width) };
-        Ok(())
+        bulk::fill::<Self::Backend, Self::Target>(self.as_view(), offset, len, byte, width)
     }
 
     /// Compares the region, from `offset` (in bytes) on, with `expected`, and returns the first byte
@@ -261,7 +278,7 @@ pub trait Io<'a>: IoBase<'a> {
     ///
     /// # Errors
     ///
-    /// As for [`copy_to_slice`](Self::copy_to_slice). Nothing is read then.
+    /// As for [`copy_to_slice`](Self::copy_to_slice).
     ///
     /// ```
     /// use io_core::{AccessWidth, Difference, Io, Region, SysMem};
@@ -287,26 +304,7 @@ pub trait Io<'a>: IoBase<'a> {
         Self::Target: UntypedRegion,
         Self::Backend: IoCopyable,
     {
-        // A multiple of every width, so that each part is aligned as the whole is.
-        const PART: usize = 512;
-
-        let view = self.as_view();
-        try_project_bytes::<Self::Backend, Self::Target>(view, offset, expected.len(), width)?;
-        let mut buffer = [0; PART];
-        let mut done = 0;
-        for part in expected.chunks(PART) {
-            let (found, _) = buffer.split_at_mut(part.len());
-            view.copy_to_slice(offset + done, found, width)?;
-            if let Some(difference) = Difference::first(part, found) {
-                let offset = done + difference.offset;
-                return Ok(Some(Difference {
-                    offset,
-                    ..difference
-                }));
-            }
-            done += part.len();
-        }
-        Ok(None)
+        bulk::verify::<Self::Backend, Self::Target>(self.as_view(), offset, expected, width)
     }
 
     /// The view of `len` bytes of the region, from `offset` (in bytes) on.
@@ -338,6 +336,38 @@ pub trait Io<'a>: IoBase<'a> {
     {
         try_project_region::<Self::Backend, Self::Target, SIZE>(self.as_view(), offset, len)
     }
+
+    /// The view of the `T` at the start of the region, to go on from with [`io_project!`](crate::io_project!),
+    /// [`io_read!`](crate::io_read!) and [`io_write!`](crate::io_write!).
+    ///
+    /// One that starts elsewhere is that of a [`subview`](Self::subview).
+    ///
+    /// # Errors
+    ///
+    /// The region is smaller than a `T`, or not aligned for it.
+    ///
+    /// ```
+    /// use io_core::{Io, Region, SysMem, io_read};
+    ///
+    /// #[repr(C)]
+    /// struct Pair(u16, u32);
+    ///
+    /// let mut memory = [u64::from_ne_bytes([1, 0, 0xff, 0xff, 2, 0, 0, 0])];
+    /// let region = Region::<0>::try_from_raw_parts(memory.as_mut_ptr().cast(), 8)?;
+    /// // SAFETY: `memory` is live, and nothing else uses it, for as long as `map` is used.
+    /// let map = unsafe { SysMem::from_raw(region) };
+    /// let pair = map.try_cast::<Pair>()?;
+    /// assert_eq!((io_read!(pair, .0), io_read!(pair, .1)), (1, 2));
+    /// assert!(map.try_cast::<[Pair; 2]>().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    fn try_cast<T: 'a>(self) -> Result<<Self::Backend as IoBackend>::View<'a, T>, AccessError>
+    where
+        Self::Target: UntypedRegion,
+    {
+        try_cast::<Self::Backend, Self::Target, T>(self.as_view())
+    }
 }
 
 // A handle may give another view each time it is asked, so each method asks once, and the checks and
@@ -345,3 +375,32 @@ pub trait Io<'a>: IoBase<'a> {
 
 /// Every view has these accessors, and none can replace one of them by its own.
 impl<'a, V: IoBase<'a>> Io<'a> for V {}
+
+#[inline]
+fn try_read<'a, B: TryIoCapable<U>, T: ?Sized + KnownSize + 'a, U: 'a>(
+    view: B::View<'a, T>,
+    offset: usize,
+) -> Result<U, AccessError> {
+    let part = try_project::<B, T, U>(view, offset)?;
+    B::try_io_read(part).map_err(|fault| access_fault::<B, T, U>(view, offset, fault))
+}
+
+#[inline]
+fn try_write<'a, B: TryIoCapable<U>, T: ?Sized + KnownSize + 'a, U: 'a>(
+    view: B::View<'a, T>,
+    offset: usize,
+    value: U,
+) -> Result<(), AccessError> {
+    let part = try_project::<B, T, U>(view, offset)?;
+    B::try_io_write(part, value).map_err(|fault| access_fault::<B, T, U>(view, offset, fault))
+}
+
+/// The error of the access to the `U` at `offset` that did not get through.
+#[cold]
+fn access_fault<'a, B: IoBackend, T: ?Sized + KnownSize + 'a, U>(
+    view: B::View<'a, T>,
+    offset: usize,
+    fault: Fault,
+) -> AccessError {
+    error::<B, T>(view, AccessErrorKind::Fault(fault), offset, size_of::<U>())
+}

@@ -12,6 +12,10 @@
 //! | [`RelaxedMmio<'a, T>`](RelaxedMmio) | the same, with accessors that contain no barriers |
 //! | [`SysMem<'a, T>`](SysMem) | system memory that a device may read or write at the same time |
 //! | [`SysOrIoMap<'a, T>`](SysOrIoMap) | either of the two, chosen at run time; the C kernel's `struct iosys_map` |
+//! | [`WriteCombined<'a, T>`](WriteCombined) | a mapping that is write-combined, for copies |
+//! | [`IndirectIo<'a, T>`](IndirectIo) | a region that is reached by calls, each of which may fail |
+//! | [`ConfigSpace<'a, T>`](ConfigSpace) | configuration space, which is such a region |
+//! | [`BarIo<'a, T>`](BarIo) | a [`Bar`] of a [`PciDevice`], mapped or reached by calls |
 //!
 //! The accessors of all of them are the methods of one trait, [`Io`]. They come in two kinds:
 //!
@@ -22,6 +26,9 @@
 //!
 //! Arguments stand in one order everywhere: where, then what. Numbers are in device byte order,
 //! which is little-endian (PCI Local Bus 3.0 section 6.1), on device memory *and* on system memory.
+//!
+//! Registers have names and fields: [`register!`] defines them, in the kernel's syntax, and `io.read(CTRL)` reads
+//! one. Structures in memory are reached by field, with [`io_read!`] and [`io_write!`].
 //!
 //! Names and shapes follow the Linux kernel's `rust/kernel/io.rs`, so that a driver can move between
 //! kernel and userspace.
@@ -47,31 +54,62 @@
 //! `&mut T`, a slice) to device memory.
 
 mod access;
+mod access_error;
 mod backend;
+mod bar;
+mod bar_io;
 pub mod barrier;
+mod bulk;
+mod config_space;
 mod copy;
 mod cursor;
+mod device;
 mod difference;
+pub mod dma;
 mod error;
+mod indirect;
 mod io;
+pub mod irq;
+mod mapping;
 mod mmio;
+mod nontemporal;
+pub mod num;
 pub mod pci;
 pub mod poll;
 mod project;
+#[doc(hidden)]
+pub mod projection;
 mod region;
+pub mod register;
 mod relaxed;
+pub mod sim;
 mod single;
 mod sys_mem;
 mod sys_or_io;
+mod write_combined;
 
-pub use access::{AccessError, AccessErrorKind, AccessWidth, Width};
-pub use backend::{IoBackend, IoBase, IoCapable, IoCopyable, UntypedRegion};
+pub use access::{AccessWidth, Width};
+pub use access_error::{AccessError, AccessErrorKind, Fault, RegionName};
+pub use backend::{
+    CopyFault, IoBackend, IoBase, IoCapable, IoCopyable, TryIoCapable, UntypedRegion,
+};
+pub use bar::Bar;
+pub use bar_io::{BarBackend, BarIo};
+pub use config_space::{ConfigBackend, ConfigSpace};
 pub use cursor::Cursor;
+pub use device::PciDevice;
 pub use difference::Difference;
 pub use error::{Error, ErrorKind, Result};
+pub use indirect::{IndirectBackend, IndirectIo, Offset, RegionOps};
 pub use io::Io;
+pub use mapping::MappingName;
 pub use mmio::{Mmio, MmioBackend, MmioRaw};
+pub use num::Bounded;
 pub use region::{KnownSize, Region, RegionError};
 pub use relaxed::{RelaxedMmio, RelaxedMmioBackend};
 pub use sys_mem::{SysMem, SysMemBackend};
 pub use sys_or_io::{SysOrIoBackend, SysOrIoMap};
+pub use write_combined::{WriteCombined, WriteCombinedBackend};
+
+#[doc(hidden)]
+pub use io_macros as __macros;

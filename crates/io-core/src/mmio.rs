@@ -2,15 +2,15 @@
 #![expect(unsafe_code, reason = "volatile accesses through raw pointers")]
 
 use crate::{
-    AccessWidth, Io, IoBackend, IoBase, IoCapable, IoCopyable, KnownSize, Region, RegionError,
-    RelaxedMmio, barrier, copy,
+    AccessWidth, CopyFault, Fault, Io, IoBackend, IoBase, IoCapable, IoCopyable, KnownSize, Region,
+    RegionError, RegionName, RelaxedMmio, Width, WriteCombined, backend, barrier, copy, mapping,
 };
 use std::{fmt, marker::PhantomData};
 
 /// The address of device memory: the C kernel's `T __iomem *`.
 ///
-/// Holding one proves nothing: the memory may not be mapped, or not any more. It can be copied,
-/// compared and sent to other threads, but not accessed; only [`Mmio::from_raw`], which is unsafe,
+/// Holding one proves nothing: the memory may not be mapped, or not any more. It can be copied
+/// and sent to other threads, but not accessed; only [`Mmio::from_raw`], which is unsafe,
 /// turns it into something that can.
 ///
 /// The address is a pointer and not a number, so that it cannot be mistaken for an offset and keeps
@@ -56,6 +56,10 @@ impl<const SIZE: usize> MmioRaw<Region<SIZE>> {
 }
 
 impl<T: ?Sized + KnownSize> MmioRaw<T> {
+    pub(crate) fn as_ptr(self) -> *mut T {
+        self.ptr
+    }
+
     /// The address, in this process.
     #[inline]
     #[must_use]
@@ -180,6 +184,13 @@ impl<'a, T: ?Sized + KnownSize> Mmio<'a, T> {
         RelaxedMmio(self)
     }
 
+    /// The same mapping, which is write-combined, for copies that go past the caches.
+    #[inline]
+    #[must_use]
+    pub const fn write_combined(self) -> WriteCombined<'a, T> {
+        WriteCombined(self)
+    }
+
     /// The address and size, without the promise.
     #[inline]
     #[must_use]
@@ -241,6 +252,10 @@ unsafe impl IoBackend for MmioBackend {
             _mapping: PhantomData,
         }
     }
+
+    fn name<'a, T: ?Sized + KnownSize + 'a>(view: Mmio<'a, T>) -> Option<RegionName> {
+        mapping::name_of(view.raw.ptr)
+    }
 }
 
 macro_rules! capable {
@@ -262,24 +277,49 @@ macro_rules! capable {
     )*};
 }
 capable!(u8 u16 u32 u64);
+backend::unless_lost!(MmioBackend: u8 u16 u32 u64);
 
 impl IoCopyable for MmioBackend {
     #[inline]
-    unsafe fn copy_from_io(view: Mmio<'_, [u8]>, dst: &mut [u8], width: AccessWidth) {
+    unsafe fn copy_from_io(
+        view: Mmio<'_, [u8]>,
+        dst: &mut [u8],
+        width: AccessWidth,
+    ) -> Result<(), CopyFault> {
         // SAFETY: the memory is mapped by the invariant of `Mmio`; the caller has shown the rest.
-        unsafe { copy::from_device(view.raw.ptr.cast(), dst, width) }
+        unsafe { copy::from_device(view.raw.ptr.cast(), dst, width) };
+        check_copy(view)
     }
 
     #[inline]
-    unsafe fn copy_to_io(view: Mmio<'_, [u8]>, src: &[u8], width: AccessWidth) {
+    unsafe fn copy_to_io(
+        view: Mmio<'_, [u8]>,
+        src: &[u8],
+        width: AccessWidth,
+    ) -> Result<(), CopyFault> {
         // SAFETY: the memory is mapped by the invariant of `Mmio`; the caller has shown the rest.
-        unsafe { copy::to_device(view.raw.ptr.cast(), src, width) }
+        unsafe { copy::to_device::<copy::Plain>(view.raw.ptr.cast(), src, width) };
+        check_copy(view)
     }
 
     #[inline]
-    unsafe fn fill_io(view: Mmio<'_, [u8]>, byte: u8, width: AccessWidth) {
+    unsafe fn fill_io(view: Mmio<'_, [u8]>, byte: u8, width: AccessWidth) -> Result<(), CopyFault> {
         let len = <[u8]>::size(view.raw.ptr);
         // SAFETY: the memory is mapped by the invariant of `Mmio`; the caller has shown the rest.
-        unsafe { copy::fill_device(view.raw.ptr.cast(), len, byte, width) }
+        unsafe { copy::fill_device::<copy::Plain>(view.raw.ptr.cast(), len, byte, width) };
+        check_copy(view)
     }
+}
+
+/// The error of a copy to or from a device that is lost. When it was lost, nobody can say.
+#[inline]
+pub(crate) fn check_copy(view: Mmio<'_, [u8]>) -> Result<(), CopyFault> {
+    if mapping::is_lost(view.raw.ptr) {
+        return Err(CopyFault {
+            done: 0,
+            width: Width::U8,
+            fault: Fault::Lost,
+        });
+    }
+    Ok(())
 }

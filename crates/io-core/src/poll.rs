@@ -25,6 +25,7 @@
 //! assert_eq!(gone, Err(PollError::Gone));
 //! ```
 
+use crate::{AccessError, Error, ErrorKind, num::Integer, register::Bitfield};
 use std::{
     error, fmt, thread,
     time::{Duration, Instant},
@@ -39,6 +40,14 @@ pub enum Verdict {
     Pending,
     /// It will not come to what is waited for.
     Failed,
+}
+
+impl Verdict {
+    /// Ready or pending, of a device that does not say that it has failed.
+    #[must_use]
+    pub const fn ready_if(ready: bool) -> Self {
+        if ready { Self::Ready } else { Self::Pending }
+    }
 }
 
 /// How long to wait, and how often to look.
@@ -66,7 +75,7 @@ impl Poll {
         }
     }
 
-    /// Lets `interval` pass between two reads, and as long each time.
+    /// Lets `interval` pass between two reads, and as long each time, until [`up_to`](Self::up_to) says that it grows.
     #[must_use]
     pub const fn every(self, interval: Duration) -> Self {
         Self {
@@ -104,14 +113,41 @@ impl Poll {
         read: impl FnMut() -> T,
         verdict: impl FnMut(T) -> Verdict,
     ) -> Result<T, PollError<T>> {
+        let mut read = read;
+        self.try_until(|| Ok(read()), verdict)
+    }
+
+    /// As [`until`](Self::until), by reads that may fail: the `try_` accessors of any view.
+    ///
+    /// # Errors
+    ///
+    /// As for `until`, or a read failed. One that failed because the device is lost is
+    /// [`PollError::Gone`].
+    ///
+    /// ```
+    /// use io_core::{Fault, IndirectIo, Io, Region, poll::{Poll, PollError, Verdict}, sim::Ram};
+    /// use std::time::Duration;
+    ///
+    /// let ram = Ram::new("BAR 0 of a simulated device", 0x40).with_fault(3, Fault::Lost);
+    /// let bar = IndirectIo::<Region>::new(&ram)?;
+    /// let ready = Poll::within(Duration::from_secs(1))
+    ///     .try_until(|| bar.try_read32(0x20), |_| Verdict::Pending);
+    /// assert_eq!(ready, Err(PollError::Gone));
+    /// # Ok::<(), io_core::RegionError>(())
+    /// ```
+    pub fn try_until<T: AllOnes>(
+        self,
+        read: impl FnMut() -> Result<T, AccessError>,
+        verdict: impl FnMut(T) -> Verdict,
+    ) -> Result<T, PollError<T>> {
         let started = Instant::now();
         self.run(read, verdict, || started.elapsed(), thread::sleep)
     }
 
-    /// As [`until`](Self::until), by a clock that tells how long it has been.
+    /// As [`try_until`](Self::try_until), by a clock that tells how long it has been.
     fn run<T: AllOnes>(
         self,
-        mut read: impl FnMut() -> T,
+        mut read: impl FnMut() -> Result<T, AccessError>,
         mut verdict: impl FnMut(T) -> Verdict,
         mut elapsed: impl FnMut() -> Duration,
         mut sleep: impl FnMut(Duration),
@@ -119,7 +155,11 @@ impl Poll {
         let mut interval = self.interval;
         loop {
             let last = elapsed() >= self.timeout;
-            let value = read();
+            let value = match read() {
+                Ok(value) => value,
+                Err(error) if error.is_lost() => return Err(PollError::Gone),
+                Err(error) => return Err(PollError::Access(error)),
+            };
             if self.gone && value.is_all_ones() {
                 return Err(PollError::Gone);
             }
@@ -139,10 +179,25 @@ impl Poll {
     }
 }
 
-/// A value of a register, which may be all ones.
+/// A value of a register: an integer, or what [`register!`](crate::register!) defines.
 pub trait AllOnes: Copy {
     /// Whether every bit is set.
     fn is_all_ones(self) -> bool;
+
+    /// The number.
+    fn number(self) -> u64;
+}
+
+impl<T: Bitfield> AllOnes for T {
+    #[inline]
+    fn is_all_ones(self) -> bool {
+        self.number() == u64::MAX >> (u64::BITS - T::Storage::BITS)
+    }
+
+    #[inline]
+    fn number(self) -> u64 {
+        T::Storage::from(self).into()
+    }
 }
 
 macro_rules! all_ones {
@@ -152,13 +207,18 @@ macro_rules! all_ones {
             fn is_all_ones(self) -> bool {
                 self == <$ty>::MAX
             }
+
+            #[inline]
+            fn number(self) -> u64 {
+                self.into()
+            }
         }
     )*};
 }
 all_ones!(u8 u16 u32 u64);
 
 /// How a wait ended, if not well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PollError<T> {
     /// The device said that it failed.
@@ -174,26 +234,64 @@ pub enum PollError<T> {
         value: T,
     },
     /// All ones were read, as from a device that is not there any more. Its vendor id, read from
-    /// configuration space, decides: all ones there too mean that it has gone.
+    /// configuration space, decides: all ones there too mean that it has gone. Or the read said that the
+    /// device is lost.
     Gone,
+    /// A read did not get through.
+    Access(
+        /// Why.
+        AccessError,
+    ),
 }
 
-impl<T: fmt::LowerHex> fmt::Display for PollError<T> {
+impl<T: AllOnes + fmt::Debug + Send + Sync + 'static> PollError<T> {
+    /// The [`Error`] with a message that says what was waited for, of the kind that fits, and this as its source.
+    ///
+    /// ```
+    /// use io_core::{ErrorKind, poll::{Poll, Verdict}};
+    /// use std::time::Duration;
+    ///
+    /// let status = Poll::within(Duration::ZERO).until(|| 0_u8, |_| Verdict::Pending);
+    /// let error = status.unwrap_err().into_error("the link of 0000:01:00.0 does not come up");
+    /// assert_eq!(error.kind(), ErrorKind::TimedOut);
+    /// ```
+    #[must_use]
+    pub fn into_error(self, message: impl Into<String>) -> Error {
+        let kind = match &self {
+            Self::Failed(_) => ErrorKind::Other,
+            Self::TimedOut { .. } => ErrorKind::TimedOut,
+            Self::Gone => ErrorKind::Lost,
+            Self::Access(error) => Error::from(error.clone()).kind(),
+        };
+        Error::new(kind, message).with_source(self)
+    }
+}
+
+impl<T: AllOnes> fmt::Display for PollError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(value) => write!(f, "the device reports a failure: {value:#x}"),
+            Self::Failed(value) => write!(f, "the device reports a failure: {:#x}", value.number()),
             Self::TimedOut { after, value } => {
                 write!(
                     f,
-                    "the device was not ready within {after:?}; the last value was {value:#x}"
+                    "the device was not ready within {after:?}; the last value was {:#x}",
+                    value.number()
                 )
             }
-            Self::Gone => f.write_str("all ones were read: the device does not answer any more"),
+            Self::Gone => f.write_str("the device does not answer any more"),
+            Self::Access(error) => error.fmt(f),
         }
     }
 }
 
-impl<T: fmt::LowerHex + fmt::Debug> error::Error for PollError<T> {}
+impl<T: AllOnes + fmt::Debug> error::Error for PollError<T> {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Access(error) => error.source(),
+            _ => None,
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -214,7 +312,12 @@ mod tests {
     fn sleeps(poll: Poll) -> (Result<u8, PollError<u8>>, Vec<Duration>) {
         let slept = RefCell::<Vec<Duration>>::default();
         let elapsed = || slept.borrow().iter().sum();
-        let end = poll.run(|| 0, ready, elapsed, |time| slept.borrow_mut().push(time));
+        let end = poll.run(
+            || Ok(0),
+            ready,
+            elapsed,
+            |time| slept.borrow_mut().push(time),
+        );
         (end, slept.into_inner())
     }
 
@@ -243,7 +346,7 @@ mod tests {
         let reads = Cell::new(0);
         let read = || {
             reads.set(reads.get() + 1);
-            u8::from(!now.get().is_zero())
+            Ok(u8::from(!now.get().is_zero()))
         };
         let end = Poll::within(MS).run(read, ready, || now.get(), |_| now.set(1000 * MS));
         assert_eq!((end, reads.get()), (Ok(1), 2));

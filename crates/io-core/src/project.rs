@@ -1,14 +1,27 @@
 //! From the view of a region to the view of a part of it, which must fit there.
 #![expect(unsafe_code, reason = "projects views, which backends trust")]
 
-use crate::{AccessError, AccessErrorKind, AccessWidth, IoBackend, KnownSize, Region};
+use crate::{
+    AccessError, AccessErrorKind, AccessWidth, IoBackend, KnownSize, Region, Width,
+    access_error::Extent, register::ConstLoc,
+};
 use std::ptr;
 
-/// The address and size of what `view` shows.
-#[inline]
-fn extent<'a, B: IoBackend, T: ?Sized + KnownSize + 'a>(view: B::View<'a, T>) -> (usize, usize) {
+/// The error of an access to what `view` shows.
+#[cold]
+pub(crate) fn error<'a, B: IoBackend, T: ?Sized + KnownSize + 'a>(
+    view: B::View<'a, T>,
+    kind: AccessErrorKind,
+    offset: usize,
+    len: usize,
+) -> AccessError {
     let ptr = B::as_ptr(view);
-    (ptr.cast::<u8>().addr(), T::size(ptr))
+    let extent = Extent {
+        base: ptr.cast::<u8>().addr(),
+        size: T::size(ptr),
+        name: B::name(view),
+    };
+    AccessError::new(kind, (offset, len), extent)
 }
 
 /// Checks that `len` bytes at `offset` of what `view` shows are in bounds and aligned to `align`, the
@@ -20,14 +33,18 @@ fn check<'a, B: IoBackend, T: ?Sized + KnownSize + 'a>(
     len: usize,
     align: usize,
 ) -> Result<(), AccessError> {
-    let (base, size) = extent::<B, T>(view);
-    let error = |kind| Err(AccessError::new(kind, (offset, len), (base, size)));
-    match offset.checked_add(len) {
-        Some(end) if end <= size => {}
-        _ => return error(AccessErrorKind::OutOfBounds),
+    let ptr = B::as_ptr(view);
+    // One comparison, where `SIZE` says that the region is not less than `len`.
+    match T::size(ptr).checked_sub(len) {
+        Some(last) if offset <= last => {}
+        _ => {
+            let kind = AccessErrorKind::OutOfBounds;
+            return Err(error::<B, T>(view, kind, offset, len));
+        }
     }
-    if base.wrapping_add(offset) % align != 0 {
-        return error(AccessErrorKind::Misaligned { align });
+    if ptr.cast::<u8>().addr().wrapping_add(offset) % align != 0 {
+        let kind = AccessErrorKind::Misaligned { align };
+        return Err(error::<B, T>(view, kind, offset, len));
     }
     Ok(())
 }
@@ -38,7 +55,7 @@ fn check<'a, B: IoBackend, T: ?Sized + KnownSize + 'a>(
 ///
 /// A `U` at `offset` is in bounds of what `view` shows, and aligned.
 #[inline]
-unsafe fn project<'a, B: IoBackend, T: ?Sized + KnownSize + 'a, U: 'a>(
+pub(crate) unsafe fn project<'a, B: IoBackend, T: ?Sized + KnownSize + 'a, U: 'a>(
     view: B::View<'a, T>,
     offset: usize,
 ) -> B::View<'a, U> {
@@ -71,6 +88,25 @@ pub(crate) fn const_project<
     unsafe { project::<B, T, U>(view, OFFSET) }
 }
 
+/// The view of what is at `location`, which does not compile if that may not fit there.
+#[inline]
+pub(crate) fn const_project_at<'a, B: IoBackend, T: ?Sized + KnownSize + 'a, R, L: ConstLoc<R>>(
+    view: B::View<'a, T>,
+    location: L,
+) -> B::View<'a, L::Storage> {
+    const {
+        assert!(
+            fits::<L::Storage>(L::FIRST, T::MIN_SIZE, T::MIN_ALIGN)
+                && fits::<L::Storage>(L::LAST, T::MIN_SIZE, T::MIN_ALIGN)
+                && L::STEP % size_of::<L::Storage>() == 0,
+            "this register is outside the region's SIZE, or not naturally aligned"
+        );
+    }
+    // SAFETY: the assertion has shown it for the first and the last offset that the location may have,
+    // and for what is between them; that they are these is what `ConstLoc` promises.
+    unsafe { project::<B, T, L::Storage>(view, location.offset()) }
+}
+
 /// The view of the `U` at `offset`, if it fits there and is naturally aligned.
 #[inline]
 pub(crate) fn try_project<'a, B: IoBackend, T: ?Sized + KnownSize + 'a, U: 'a>(
@@ -82,27 +118,49 @@ pub(crate) fn try_project<'a, B: IoBackend, T: ?Sized + KnownSize + 'a, U: 'a>(
     Ok(unsafe { project::<B, T, U>(view, offset) })
 }
 
-/// The view of the `len` bytes at `offset`, if they fit there and suit `width`.
+/// The view of the `U` that the whole of `view` is to be seen as, if it is large enough and aligned.
 #[inline]
-pub(crate) fn try_project_bytes<'a, B: IoBackend, T: ?Sized + KnownSize + 'a>(
+pub(crate) fn try_cast<'a, B: IoBackend, T: ?Sized + KnownSize + 'a, U: 'a>(
+    view: B::View<'a, T>,
+) -> Result<B::View<'a, U>, AccessError> {
+    check::<B, T>(view, 0, size_of::<U>(), align_of::<U>())?;
+    // SAFETY: checked above.
+    Ok(unsafe { project::<B, T, U>(view, 0) })
+}
+
+/// Checks that a copy of `len` bytes at `offset` fits there and suits `width`, padding included.
+#[inline]
+pub(crate) fn check_copy<'a, B: IoBackend, T: ?Sized + KnownSize + 'a>(
     view: B::View<'a, T>,
     offset: usize,
     len: usize,
     width: AccessWidth,
-) -> Result<B::View<'a, [u8]>, AccessError> {
+) -> Result<(), AccessError> {
+    let align = width.only().map_or(1, Width::bytes);
+    check::<B, T>(view, offset, width.padded(len), align)?;
     match width {
-        AccessWidth::Auto => check::<B, T>(view, offset, len, 1)?,
-        AccessWidth::Exact(exact) => {
-            check::<B, T>(view, offset, len, exact.bytes())?;
-            if len % exact.bytes() != 0 {
-                let kind = AccessErrorKind::PartialWidth { width: exact };
-                return Err(AccessError::new(kind, (offset, len), extent::<B, T>(view)));
-            }
+        AccessWidth::Exact(width) if len % width.bytes() != 0 => {
+            let kind = AccessErrorKind::PartialWidth { width };
+            Err(error::<B, T>(view, kind, offset, len))
         }
+        _ => Ok(()),
     }
+}
+
+/// The view of the `len` bytes at `offset`.
+///
+/// # Safety
+///
+/// They are in bounds of what `view` shows.
+#[inline]
+pub(crate) unsafe fn project_bytes<'a, B: IoBackend, T: ?Sized + KnownSize + 'a>(
+    view: B::View<'a, T>,
+    offset: usize,
+    len: usize,
+) -> B::View<'a, [u8]> {
     let start = B::as_ptr(view).cast::<u8>().wrapping_add(offset);
-    // SAFETY: checked above; a byte has no alignment.
-    Ok(unsafe { B::project_view(view, ptr::slice_from_raw_parts_mut(start, len)) })
+    // SAFETY: derived from this view; the caller has shown the bounds, and a byte has no alignment.
+    unsafe { B::project_view(view, ptr::slice_from_raw_parts_mut(start, len)) }
 }
 
 /// The view of the region of `len` bytes at `offset`, if it fits there, has `SIZE` bytes and is aligned.
@@ -124,7 +182,7 @@ pub(crate) fn try_project_region<
         Ok(region) => Ok(unsafe { B::project_view(view, region) }),
         Err(_) => {
             let kind = AccessErrorKind::TooShort { need: SIZE };
-            Err(AccessError::new(kind, (offset, len), extent::<B, T>(view)))
+            Err(error::<B, T>(view, kind, offset, len))
         }
     }
 }

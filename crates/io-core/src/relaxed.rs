@@ -2,8 +2,8 @@
 #![expect(unsafe_code, reason = "accesses memory through raw pointers")]
 
 use crate::{
-    AccessWidth, IoBackend, IoBase, IoCapable, IoCopyable, KnownSize, Mmio, MmioBackend,
-    single::Single,
+    AccessWidth, CopyFault, IoBackend, IoBase, IoCapable, IoCopyable, KnownSize, Mmio, MmioBackend,
+    RegionName, backend, single::Single,
 };
 use std::fmt;
 
@@ -73,6 +73,10 @@ unsafe impl IoBackend for RelaxedMmioBackend {
         // SAFETY: the conditions are the same, and the caller has shown them.
         RelaxedMmio(unsafe { MmioBackend::project_view(view.0, ptr) })
     }
+
+    fn name<'a, T: ?Sized + KnownSize + 'a>(view: RelaxedMmio<'a, T>) -> Option<RegionName> {
+        MmioBackend::name(view.0)
+    }
 }
 
 macro_rules! capable {
@@ -93,23 +97,36 @@ macro_rules! capable {
     )*};
 }
 capable!(u8 u16 u32 u64);
+backend::unless_lost!(RelaxedMmioBackend: u8 u16 u32 u64);
 
 /// Copies contain no barriers anyway.
 impl IoCopyable for RelaxedMmioBackend {
     #[inline]
-    unsafe fn copy_from_io(view: RelaxedMmio<'_, [u8]>, dst: &mut [u8], width: AccessWidth) {
+    unsafe fn copy_from_io(
+        view: RelaxedMmio<'_, [u8]>,
+        dst: &mut [u8],
+        width: AccessWidth,
+    ) -> Result<(), CopyFault> {
         // SAFETY: the conditions are the same, and the caller has shown them.
         unsafe { MmioBackend::copy_from_io(view.0, dst, width) }
     }
 
     #[inline]
-    unsafe fn copy_to_io(view: RelaxedMmio<'_, [u8]>, src: &[u8], width: AccessWidth) {
+    unsafe fn copy_to_io(
+        view: RelaxedMmio<'_, [u8]>,
+        src: &[u8],
+        width: AccessWidth,
+    ) -> Result<(), CopyFault> {
         // SAFETY: the conditions are the same, and the caller has shown them.
         unsafe { MmioBackend::copy_to_io(view.0, src, width) }
     }
 
     #[inline]
-    unsafe fn fill_io(view: RelaxedMmio<'_, [u8]>, byte: u8, width: AccessWidth) {
+    unsafe fn fill_io(
+        view: RelaxedMmio<'_, [u8]>,
+        byte: u8,
+        width: AccessWidth,
+    ) -> Result<(), CopyFault> {
         // SAFETY: the conditions are the same, and the caller has shown them.
         unsafe { MmioBackend::fill_io(view.0, byte, width) }
     }

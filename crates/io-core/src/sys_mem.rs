@@ -1,7 +1,10 @@
 //! System memory that a device may read or write at the same time.
 #![expect(unsafe_code, reason = "volatile accesses through raw pointers")]
 
-use crate::{AccessWidth, IoBackend, IoBase, IoCapable, IoCopyable, KnownSize};
+use crate::{
+    AccessWidth, CopyFault, IoBackend, IoBase, IoCapable, IoCopyable, KnownSize, RegionName,
+    backend, mapping,
+};
 use std::{fmt, marker::PhantomData, ptr};
 
 /// System memory that a device may read or write at the same time, to be accessed through
@@ -22,18 +25,21 @@ use std::{fmt, marker::PhantomData, ptr};
 /// # Ok::<(), io_core::RegionError>(())
 /// ```
 ///
-/// It goes to other threads as a `&'a T` would, and no further:
+/// The view stays on its thread, where [`Mmio`](crate::Mmio) goes wherever a `&'a T` may. Device memory
+/// is outside of what Rust's memory model speaks of; system memory is inside, and two threads that
+/// access it through copies of a view would race. Threads share what owns the memory instead, or
+/// atomics.
 ///
 /// ```compile_fail,E0277
-/// use io_core::SysMem;
+/// use io_core::{Region, SysMem};
 /// fn shareable<T: Sync>() {}
-/// shareable::<SysMem<'static, std::cell::Cell<u32>>>();
+/// shareable::<SysMem<'static, Region>>();
 /// ```
 ///
 /// ```compile_fail,E0277
-/// use io_core::SysMem;
+/// use io_core::{Region, SysMem};
 /// fn sendable<T: Send>() {}
-/// sendable::<SysMem<'static, std::cell::Cell<u32>>>();
+/// sendable::<SysMem<'static, Region>>();
 /// ```
 ///
 /// # Invariants
@@ -70,11 +76,6 @@ impl<'a, T: ?Sized + KnownSize> SysMem<'a, T> {
         self.ptr
     }
 }
-
-// SAFETY: the view is used as a `&T` is, and goes where a `&T` may go.
-unsafe impl<T: ?Sized + Sync> Send for SysMem<'_, T> {}
-// SAFETY: as above.
-unsafe impl<T: ?Sized + Sync> Sync for SysMem<'_, T> {}
 
 impl<T: ?Sized> Clone for SysMem<'_, T> {
     #[inline]
@@ -125,6 +126,10 @@ unsafe impl IoBackend for SysMemBackend {
             _memory: PhantomData,
         }
     }
+
+    fn name<'a, T: ?Sized + KnownSize + 'a>(view: SysMem<'a, T>) -> Option<RegionName> {
+        mapping::name_of(view.ptr)
+    }
 }
 
 macro_rules! capable {
@@ -145,31 +150,70 @@ macro_rules! capable {
     )*};
 }
 capable!(u8 u16 u32 u64);
+backend::infallible!(SysMemBackend: u8 u16 u32 u64);
 
 impl IoCopyable for SysMemBackend {
     #[inline]
-    unsafe fn copy_from_io(view: SysMem<'_, [u8]>, dst: &mut [u8], _: AccessWidth) {
+    unsafe fn copy_from_io(
+        view: SysMem<'_, [u8]>,
+        dst: &mut [u8],
+        _: AccessWidth,
+    ) -> Result<(), CopyFault> {
         let from = view.ptr.cast::<u8>();
+        device_may_access(from);
         // SAFETY: the memory is live by the invariant of `SysMem` and not that of `dst`, which is a
         // reference; the caller has shown that the lengths are the same.
-        unsafe { ptr::copy_nonoverlapping(from, dst.as_mut_ptr(), dst.len()) }
+        unsafe { ptr::copy_nonoverlapping(from, dst.as_mut_ptr(), dst.len()) };
+        device_may_access(from);
+        Ok(())
     }
 
     #[inline]
-    unsafe fn copy_to_io(view: SysMem<'_, [u8]>, src: &[u8], _: AccessWidth) {
+    unsafe fn copy_to_io(
+        view: SysMem<'_, [u8]>,
+        src: &[u8],
+        _: AccessWidth,
+    ) -> Result<(), CopyFault> {
         let to = view.ptr.cast::<u8>();
+        device_may_access(to);
         // SAFETY: the memory is live by the invariant of `SysMem` and not that of `src`, which is a
         // reference; the caller has shown that the lengths are the same.
-        unsafe { ptr::copy_nonoverlapping(src.as_ptr(), to, src.len()) }
+        unsafe { ptr::copy_nonoverlapping(src.as_ptr(), to, src.len()) };
+        device_may_access(to);
+        Ok(())
     }
 
     #[inline]
-    unsafe fn fill_io(view: SysMem<'_, [u8]>, byte: u8, _: AccessWidth) {
+    unsafe fn fill_io(view: SysMem<'_, [u8]>, byte: u8, _: AccessWidth) -> Result<(), CopyFault> {
+        let to = view.ptr.cast::<u8>();
+        device_may_access(to);
         // SAFETY: the memory is live by the invariant of `SysMem`.
-        unsafe {
-            view.ptr
-                .cast::<u8>()
-                .write_bytes(byte, <[u8]>::size(view.ptr))
-        }
+        unsafe { to.write_bytes(byte, <[u8]>::size(view.ptr)) };
+        device_may_access(to);
+        Ok(())
+    }
+}
+
+/// Tells the compiler, to which a copy is like any other, that a device may read and write the memory at `ptr` now:
+/// it neither leaves a copy out nor moves one, nor takes the memory to hold what was copied there before.
+///
+/// It costs no instruction.
+#[inline(always)]
+fn device_may_access(ptr: *mut u8) {
+    #[cfg(all(
+        not(miri),
+        any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")
+    ))]
+    // SAFETY: there is no instruction. What is not said to be untouched, the compiler takes to be touched.
+    unsafe {
+        core::arch::asm!("/* {ptr} */", ptr = in(reg) ptr, options(nostack, preserves_flags));
+    }
+    #[cfg(not(all(
+        not(miri),
+        any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")
+    )))]
+    {
+        std::hint::black_box(ptr);
+        std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
     }
 }

@@ -5,8 +5,9 @@
 )]
 
 use crate::{
-    AccessError, AccessWidth, Io, IoBackend, IoBase, IoCapable, IoCopyable, KnownSize, Mmio,
-    MmioBackend, Region, SysMem, SysMemBackend, Width,
+    AccessError, AccessWidth, CopyFault, Fault, Io, IoBackend, IoBase, IoCapable, IoCopyable,
+    KnownSize, Mmio, MmioBackend, Region, RegionName, SysMem, SysMemBackend, TryIoCapable, Width,
+    barrier,
 };
 use std::fmt;
 
@@ -17,7 +18,7 @@ use std::fmt;
 /// volatile accesses of a declared width into a BAR, `memcpy` into system memory.
 ///
 /// ```
-/// use io_core::{AccessWidth, Io, MmioRaw, Mmio, Region, SysMem, SysOrIoMap};
+/// use io_core::{AccessWidth, CopyFault, Fault, Io, MmioRaw, Mmio, Region, SysMem, SysOrIoMap};
 ///
 /// fn upload(to: SysOrIoMap<'_, Region>, image: &[u8]) -> Result<(), io_core::AccessError> {
 ///     to.copy_from_slice(0, image, AccessWidth::Auto)
@@ -87,11 +88,15 @@ impl SysOrIoMap<'_, Region> {
     ///
     /// The read does not fit in the region, or is not aligned.
     pub fn flush(self, offset: usize, width: Width) -> Result<(), AccessError> {
-        let mut scratch = [0; 8];
-        let (scratch, _) = scratch.split_at_mut(width.bytes());
-        match self {
-            Self::Io(view) => view.copy_to_slice(offset, scratch, AccessWidth::Exact(width)),
-            Self::Sys(_) => Ok(()),
+        let Self::Io(view) = self else {
+            return Ok(());
+        };
+        // Ordered, so that what is accessed after it comes after it.
+        match width {
+            Width::U8 => view.try_read8(offset).map(drop),
+            Width::U16 => view.try_read16(offset).map(drop),
+            Width::U32 => view.try_read32(offset).map(drop),
+            Width::U64 => view.try_read64(offset).map(drop),
         }
     }
 }
@@ -166,8 +171,38 @@ unsafe impl IoBackend for SysOrIoBackend {
             SysOrIoMap::Sys(view) => unsafe { SysMemBackend::project_view(view, ptr) }.into(),
         }
     }
+
+    fn name<'a, T: ?Sized + KnownSize + 'a>(view: SysOrIoMap<'a, T>) -> Option<RegionName> {
+        match view {
+            SysOrIoMap::Io(view) => MmioBackend::name(view),
+            SysOrIoMap::Sys(view) => SysMemBackend::name(view),
+        }
+    }
 }
 
+impl<T> TryIoCapable<T> for SysOrIoBackend
+where
+    MmioBackend: TryIoCapable<T>,
+    SysMemBackend: TryIoCapable<T>,
+{
+    #[inline]
+    fn try_io_read(view: SysOrIoMap<'_, T>) -> Result<T, Fault> {
+        match view {
+            SysOrIoMap::Io(view) => MmioBackend::try_io_read(view),
+            SysOrIoMap::Sys(view) => SysMemBackend::try_io_read(view),
+        }
+    }
+
+    #[inline]
+    fn try_io_write(view: SysOrIoMap<'_, T>, value: T) -> Result<(), Fault> {
+        match view {
+            SysOrIoMap::Io(view) => MmioBackend::try_io_write(view, value),
+            SysOrIoMap::Sys(view) => SysMemBackend::try_io_write(view, value),
+        }
+    }
+}
+
+/// On x86 both arms come to the same instructions, so that the compiler needs no branch.
 impl<T> IoCapable<T> for SysOrIoBackend
 where
     MmioBackend: IoCapable<T>,
@@ -177,7 +212,11 @@ where
     fn io_read(view: SysOrIoMap<'_, T>) -> T {
         match view {
             SysOrIoMap::Io(view) => MmioBackend::io_read(view),
-            SysOrIoMap::Sys(view) => SysMemBackend::io_read(view),
+            SysOrIoMap::Sys(view) => {
+                let value = SysMemBackend::io_read(view);
+                barrier::free_dma_rmb();
+                value
+            }
         }
     }
 
@@ -185,14 +224,21 @@ where
     fn io_write(view: SysOrIoMap<'_, T>, value: T) {
         match view {
             SysOrIoMap::Io(view) => MmioBackend::io_write(view, value),
-            SysOrIoMap::Sys(view) => SysMemBackend::io_write(view, value),
+            SysOrIoMap::Sys(view) => {
+                barrier::free_dma_wmb();
+                SysMemBackend::io_write(view, value);
+            }
         }
     }
 }
 
 impl IoCopyable for SysOrIoBackend {
     #[inline]
-    unsafe fn copy_from_io(view: SysOrIoMap<'_, [u8]>, dst: &mut [u8], width: AccessWidth) {
+    unsafe fn copy_from_io(
+        view: SysOrIoMap<'_, [u8]>,
+        dst: &mut [u8],
+        width: AccessWidth,
+    ) -> Result<(), CopyFault> {
         match view {
             // SAFETY: the conditions are the same, and the caller has shown them.
             SysOrIoMap::Io(view) => unsafe { MmioBackend::copy_from_io(view, dst, width) },
@@ -202,7 +248,11 @@ impl IoCopyable for SysOrIoBackend {
     }
 
     #[inline]
-    unsafe fn copy_to_io(view: SysOrIoMap<'_, [u8]>, src: &[u8], width: AccessWidth) {
+    unsafe fn copy_to_io(
+        view: SysOrIoMap<'_, [u8]>,
+        src: &[u8],
+        width: AccessWidth,
+    ) -> Result<(), CopyFault> {
         match view {
             // SAFETY: the conditions are the same, and the caller has shown them.
             SysOrIoMap::Io(view) => unsafe { MmioBackend::copy_to_io(view, src, width) },
@@ -212,7 +262,11 @@ impl IoCopyable for SysOrIoBackend {
     }
 
     #[inline]
-    unsafe fn fill_io(view: SysOrIoMap<'_, [u8]>, byte: u8, width: AccessWidth) {
+    unsafe fn fill_io(
+        view: SysOrIoMap<'_, [u8]>,
+        byte: u8,
+        width: AccessWidth,
+    ) -> Result<(), CopyFault> {
         match view {
             // SAFETY: the conditions are the same, and the caller has shown them.
             SysOrIoMap::Io(view) => unsafe { MmioBackend::fill_io(view, byte, width) },

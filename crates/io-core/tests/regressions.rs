@@ -12,8 +12,9 @@
 mod memory;
 
 use io_core::{
-    AccessErrorKind, AccessWidth, Io, IoBackend, IoBase, IoCapable, IoCopyable, KnownSize, Mmio,
-    MmioBackend, MmioRaw, Region, RegionError, SysMem, SysOrIoMap, UntypedRegion, Width,
+    AccessErrorKind, AccessWidth, Fault, IndirectIo, Io, IoBackend, IoBase, IoCapable, IoCopyable,
+    KnownSize, MappingName, Mmio, MmioBackend, MmioRaw, Region, RegionError, SysOrIoMap,
+    TryIoCapable, UntypedRegion, Width,
 };
 use memory::{CANARY, MARGIN, Memory};
 use std::{
@@ -167,14 +168,25 @@ unsafe impl IoBackend for Recorder {
     }
 }
 
-impl<T: Default> IoCapable<T> for Recorder {
-    fn io_read(view: View<'_, T>) -> T {
+impl<T: Default> TryIoCapable<T> for Recorder {
+    fn try_io_read(view: View<'_, T>) -> Result<T, Fault> {
         view.1.borrow_mut().push((view.0.addr(), size_of::<T>()));
-        T::default()
+        Ok(T::default())
     }
 
-    fn io_write(view: View<'_, T>, _: T) {
+    fn try_io_write(view: View<'_, T>, _: T) -> Result<(), Fault> {
         view.1.borrow_mut().push((view.0.addr(), size_of::<T>()));
+        Ok(())
+    }
+}
+
+impl<T: Default> IoCapable<T> for Recorder {
+    fn io_read(view: View<'_, T>) -> T {
+        Self::try_io_read(view).unwrap()
+    }
+
+    fn io_write(view: View<'_, T>, value: T) {
+        Self::try_io_write(view, value).unwrap();
     }
 }
 
@@ -227,7 +239,10 @@ fn b2_a_write_leaves_its_neighbours_alone_and_a_copy_is_as_long_as_its_slice() {
             }
         }
     }
-    on_every_view!(if cfg!(miri) { 11 } else { 77 }, body);
+    let size = if cfg!(miri) { 11 } else { 77 };
+    on_every_view!(size, body);
+    let memory = Memory::new(size);
+    body(memory.mmio::<0>().write_combined(), &memory);
 }
 
 #[test]
@@ -264,6 +279,8 @@ fn an_exact_width_takes_what_fits_it_and_refuses_the_rest_with_nothing_written()
         }
     }
     on_every_view!(24, body);
+    let memory = Memory::new(24);
+    body(memory.mmio::<0>().write_combined(), &memory);
 }
 
 #[test]
@@ -332,9 +349,8 @@ fn b9_raw_addresses_go_anywhere_and_views_go_where_references_go() {
     goes_anywhere::<MmioRaw<Region>>();
     goes_anywhere::<MmioRaw<Cell<u32>>>();
     goes_anywhere::<Mmio<'_, Region>>();
-    goes_anywhere::<SysMem<'_, Region>>();
-    goes_anywhere::<SysOrIoMap<'_, Region>>();
-    // What must not go anywhere is a `compile_fail` example of `Mmio`.
+    goes_anywhere::<IndirectIo<'_, Region>>();
+    // What must not go anywhere are `compile_fail` examples of `Mmio` and `SysMem`.
 }
 
 #[test]
@@ -394,6 +410,30 @@ fn b14_an_error_says_what_was_accessed_where_and_how_large_the_region_is() {
         "2 bytes at offset 0x3 of the region of 0x40 bytes at 0x7000 do not start at a multiple of 2"
     );
     assert!(log.take().is_empty(), "nothing was accessed");
+}
+
+#[test]
+fn b14_an_error_names_the_region_and_says_where_in_it_the_view_begins() {
+    let memory = Memory::new(64);
+    let name = MappingName::new(memory.base(), 64, "BAR 2 of 0000:01:00.0");
+    let says = |map: SysOrIoMap<'_, Region>| {
+        let whole = map.try_read32(64).unwrap_err().to_string();
+        let part = map.subview::<0>(16, 8).unwrap();
+        (whole, part.try_read32(6).unwrap_err().to_string())
+    };
+    let expected = (
+        "4 bytes at offset 0x40 do not fit in BAR 2 of 0000:01:00.0 (0x40 bytes)".to_owned(),
+        "4 bytes at offset 0x6 do not fit in the 0x8 bytes at 0x10 of BAR 2 of 0000:01:00.0"
+            .to_owned(),
+    );
+    assert_eq!(says(memory.mmio().into()), expected);
+    assert_eq!(says(memory.sys_mem().into()), expected);
+    let error = memory.mmio::<0>().relaxed().try_read8(64).unwrap_err();
+    assert_eq!(error.region().unwrap().name, "BAR 2 of 0000:01:00.0");
+
+    drop(name);
+    let error = memory.mmio::<0>().try_read8(64).unwrap_err();
+    assert_eq!(error.region(), None);
 }
 
 #[test]

@@ -49,6 +49,37 @@ fn fill_sets_its_bytes_and_no_other() {
 }
 
 #[test]
+fn what_is_no_whole_number_of_accesses_is_padded_with_zeros() {
+    let padded = AccessWidth::Padded(Width::U32);
+    on_both_arms(|map, memory| {
+        map.copy_from_slice(4, &[1, 2, 3, 4, 5], padded).unwrap();
+        map.fill(16, 6, 0x5a, padded).unwrap();
+        let mut expected = [CANARY; SIZE];
+        expected[4..12].copy_from_slice(&[1, 2, 3, 4, 5, 0, 0, 0]);
+        expected[16..24].copy_from_slice(&[0x5a, 0x5a, 0x5a, 0x5a, 0x5a, 0x5a, 0, 0]);
+        memory.assert_is(&expected);
+        let mut back = [0; 5];
+        map.copy_to_slice(4, &mut back, padded).unwrap();
+        assert_eq!(back, [1, 2, 3, 4, 5]);
+        assert_eq!(map.verify(4, &back, padded), Ok(None));
+
+        let kind = |offset, len| {
+            map.copy_from_slice(offset, &[0; SIZE][..len], padded)
+                .unwrap_err()
+                .kind()
+        };
+        assert_eq!(kind(2, 4), AccessErrorKind::Misaligned { align: 4 });
+        let last = SIZE - SIZE % 4;
+        assert_eq!(
+            kind(last, SIZE % 4),
+            AccessErrorKind::OutOfBounds,
+            "the padding"
+        );
+        memory.assert_is(&expected);
+    });
+}
+
+#[test]
 fn verify_finds_the_first_byte_that_differs() {
     let memory = Memory::new(1200);
     for map in [

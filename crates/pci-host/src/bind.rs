@@ -2,20 +2,10 @@
 
 use crate::{Host, PciFunction, function::is_vfio_driver, host};
 use io_core::{Error, ErrorKind, Result};
-use std::{
-    fmt,
-    fs::File,
-    io,
-    path::PathBuf,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fmt, fs::File, io, path::PathBuf, time::Duration};
 
 /// Drivers that are there to hand a function to user space, beside the variants of the first.
 const USERSPACE_DRIVERS: [&str; 3] = ["vfio-pci", "uio_pci_generic", "pci-stub"];
-
-/// How often the device node is looked for.
-const NODE_INTERVAL: Duration = Duration::from_millis(2);
 
 /// One write to a file of `/sys`. Shown as the shell command that does the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +73,7 @@ impl Host {
             return Ok(plan);
         }
         self.check_driver(driver)?;
-        check_function(function, driver)?;
+        check_function(self, function, driver)?;
         if function.driver_override.as_deref() != Some(driver) {
             plan.steps.push(self.set_override(function, driver));
         }
@@ -262,7 +252,7 @@ impl Host {
         let Some(group) = function.iommu_group else {
             return Ok(());
         };
-        let node = self.vfio_dir().join(group.to_string());
+        let node = self.vfio_group(group);
         match File::open(&node) {
             Err(e) if e.kind() == io::ErrorKind::ResourceBusy => Err(Error::from_os(
                 format!(
@@ -277,40 +267,6 @@ impl Host {
                 node.display()
             ))),
             _ => Ok(()),
-        }
-    }
-
-    /// Waits until the node through which a program opens the function is there, and returns it.
-    fn wait_for_node(
-        &self,
-        function: &PciFunction,
-        driver: &str,
-        timeout: Duration,
-    ) -> Result<Option<PathBuf>> {
-        let find = || match function.iommu_group {
-            Some(group) if is_vfio_driver(driver) => Some(self.vfio_dir().join(group.to_string())),
-            _ => self.uio_node(function.address),
-        };
-        if !is_vfio_driver(driver) && driver != "uio_pci_generic" {
-            return Ok(None);
-        }
-        let started = Instant::now();
-        loop {
-            // The clock first, so that there is always one look after the deadline.
-            let late = started.elapsed() >= timeout;
-            let node = find();
-            match node {
-                Some(node) if node.exists() => return Ok(Some(node)),
-                node if late => {
-                    let node = node.map_or("its device node".into(), |n| n.display().to_string());
-                    return Err(Error::new(
-                        ErrorKind::TimedOut,
-                        format!("{node} did not appear within {timeout:?}"),
-                    )
-                    .with_hint("is udev, or devtmpfs, at work on this machine?"));
-                }
-                _ => thread::sleep(NODE_INTERVAL),
-            }
         }
     }
 
@@ -339,7 +295,7 @@ impl Host {
 }
 
 /// Refuses a function that the driver could not take, and one that somebody else gives a driver to.
-fn check_function(function: &PciFunction, driver: &str) -> Result<()> {
+fn check_function(host: &Host, function: &PciFunction, driver: &str) -> Result<()> {
     let address = function.address;
     if function.is_bridge {
         return Err(Error::new(
@@ -348,14 +304,17 @@ fn check_function(function: &PciFunction, driver: &str) -> Result<()> {
         )
         .with_hint("bind the devices behind it instead"));
     }
-    if is_vfio_driver(driver) && function.iommu_group.is_none() {
+    let group = function.iommu_group.is_some() || host.gives_groups_late();
+    if is_vfio_driver(driver) && !group {
         return Err(Error::new(
             ErrorKind::Unsupported,
             format!("{address} is in no IOMMU group, and {driver} takes only devices that are"),
         )
         .with_hint(
             "switch the IOMMU on: VT-d or AMD-Vi in the firmware's setup, and intel_iommu=on on the \
-             kernel's command line of Intel machines",
+             kernel's command line of Intel machines; or, if you trust the device with all memory of the \
+             machine and the kernel is built for it: echo 1 | sudo tee \
+             /sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
         ));
     }
     match function.driver_override.as_deref() {

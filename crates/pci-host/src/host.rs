@@ -78,15 +78,28 @@ impl Host {
         self.dev.join("vfio")
     }
 
+    /// The node through which a program reaches iommufd: `/dev/iommu`.
+    #[must_use]
+    pub fn iommufd(&self) -> PathBuf {
+        self.dev.join("iommu")
+    }
+
+    /// The node that VFIO has for the function alone, such as `/dev/vfio/devices/vfio0`: once it is bound to vfio-pci, on
+    /// a kernel that has such nodes.
+    #[must_use]
+    pub fn vfio_cdev(&self, address: PciAddress) -> Option<PathBuf> {
+        let device = names(&self.function_dir(address).join("vfio-dev")).ok()?;
+        let name = device.first()?;
+        Some(self.vfio_dir().join("devices").join(name))
+    }
+
     /// The members of an IOMMU group, ordered by address.
     ///
     /// # Errors
     ///
     /// There is no such group.
     pub fn iommu_group(&self, group: u32) -> Result<Vec<PciFunction>> {
-        let dir = self
-            .sys
-            .join(format!("kernel/iommu_groups/{group}/devices"));
+        let dir = self.iommu_group_dir(group).join("devices");
         let mut members = Vec::new();
         // A group may have members that are on no PCI bus; they have other names.
         for address in names(&dir)?.iter().filter_map(|name| name.parse().ok()) {
@@ -94,6 +107,23 @@ impl Host {
         }
         members.sort_by_key(|member: &PciFunction| member.address);
         Ok(members)
+    }
+
+    pub(crate) fn iommu_group_dir(&self, group: u32) -> PathBuf {
+        self.sys.join(format!("kernel/iommu_groups/{group}"))
+    }
+
+    /// Whether the kernel has taken an IOMMU into use.
+    pub(crate) fn has_iommu(&self) -> bool {
+        names(&self.sys.join("class/iommu")).is_ok_and(|iommus| !iommus.is_empty())
+    }
+
+    /// Whether VFIO is told to go without an IOMMU.
+    pub(crate) fn vfio_goes_without_iommu(&self) -> bool {
+        let parameters = self.sys.join("module/vfio/parameters");
+        let mode = read(&parameters.join("enable_unsafe_noiommu_mode"));
+        // Written as 1, it is read as Y.
+        mode.is_ok_and(|mode| ["Y", "y", "1"].contains(&mode.as_str()))
     }
 
     pub(crate) fn function_dir(&self, address: PciAddress) -> PathBuf {

@@ -29,6 +29,7 @@
 mod bind;
 mod function;
 mod host;
+mod node;
 mod resource;
 
 pub use bind::{Plan, SysfsWrite};

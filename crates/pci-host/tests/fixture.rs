@@ -300,6 +300,19 @@ fn what_cannot_be_bound_is_refused_before_anything_is_written() {
         ErrorKind::Unsupported,
         "0000:03:00.0 is in no IOMMU group, and vfio-pci takes only devices that are",
     );
+    // Groups that come with the driver: an IOMMU of virtio's, and none at all, when that is allowed.
+    machine.file(
+        "sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
+        "Y\n",
+    );
+    assert!(machine.host.plan_bind(&function, "vfio-pci").is_ok());
+    machine.file(
+        "sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
+        "N\n",
+    );
+    assert!(machine.host.plan_bind(&function, "vfio-pci").is_err());
+    machine.file("sys/class/iommu/virtio0", "");
+    assert!(machine.host.plan_bind(&function, "vfio-pci").is_ok());
     function.is_bridge = true;
     refused(
         &function,

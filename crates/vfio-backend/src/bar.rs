@@ -1,108 +1,108 @@
-//! A BAR, mapped into this process.
-#![expect(unsafe_code, reason = "makes views of the mapping")]
+//! BARs and the expansion ROM: mapped into this process, or reached through the device's file.
+#![expect(unsafe_code, reason = "makes BARs of mappings")]
 
-use crate::VfioDevice;
-use io_core::{Error, ErrorKind, Mmio, MmioRaw, Region, RegionError, Result};
+use crate::{RegionInfo, VfioDevice, file_region::FileRegion};
+use io_core::{Bar, Error, ErrorKind, MmioRaw, Result, Width};
 use memmap2::{Advice, MmapOptions, MmapRaw};
-
-/// A BAR of an open device, mapped into this process until this is dropped.
-///
-/// It keeps the device open.
-///
-/// # Invariants
-///
-/// `map` maps the BAR, readable and writable, for at least the `size` bytes that the device reports.
-#[derive(Debug)]
-pub struct MappedBar {
-    // Dropped first: the kernel holds the device as long as it is mapped.
-    map: MmapRaw,
-    size: usize,
-    index: u8,
-    device: VfioDevice,
-}
+use std::sync::Arc;
+use vfio_bindings::bindings::vfio::VFIO_PCI_ROM_REGION_INDEX;
 
 impl VfioDevice {
-    /// Maps the BAR of this index (0 to 5).
+    /// The BAR of this index, 0 to 5: mapped, if the kernel lets it be mapped as a whole, and by calls otherwise. I/O
+    /// ports are reached by calls.
+    ///
+    /// A table of MSI-X vectors in it belongs to the kernel: what is written there is lost.
     ///
     /// # Errors
     ///
-    /// The device has no such BAR, or it is I/O ports, or the kernel does not let it be mapped.
-    pub fn map_bar(&self, index: u8) -> Result<MappedBar> {
-        let address = self.address();
-        self.function().memory_bar(index)?;
-        let region = self.region_info(u32::from(index))?;
-        if !(region.mappable && region.readable && region.writable) || region.size == 0 {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("the kernel does not let BAR {index} of {address} be mapped"),
-            ));
+    /// The device has no such BAR, or the kernel does not map it although it says that it does.
+    pub fn bar(&self, index: u8) -> Result<Bar> {
+        let info = self.bar_info(index)?;
+        let whole = info.mappable && info.readable && info.writable && info.sparse.is_none();
+        if whole && usize::try_from(info.size).is_ok() {
+            self.map(index, &info)
+        } else {
+            self.by_calls(index, &info)
         }
-        let size = region.len()?;
-        let failed = |what: &str, e| {
-            Error::from_os(
-                format!("cannot {what} BAR {index} of {address} ({size:#x} bytes)"),
-                e,
-            )
-        };
+    }
+
+    /// The BAR of this index, 0 to 5, reached through the device's file.
+    ///
+    /// Each access is a system call, many times slower than one to a mapped BAR. Where an access to a mapped one
+    /// would end the program, it fails.
+    ///
+    /// # Errors
+    ///
+    /// The device has no such BAR.
+    pub fn bar_by_calls(&self, index: u8) -> Result<Bar> {
+        let info = self.bar_info(index)?;
+        self.by_calls(index, &info)
+    }
+
+    /// The expansion ROM, which can be read.
+    ///
+    /// # Errors
+    ///
+    /// The device has none.
+    pub fn rom(&self) -> Result<Bar> {
+        let name = format!("the expansion ROM of {}", self.address());
+        let mut info = self.region_info(VFIO_PCI_ROM_REGION_INDEX)?;
+        if info.size == 0 {
+            let message = format!("{} has no expansion ROM", self.address());
+            return Err(Error::new(ErrorKind::NotFound, message));
+        }
+        info.writable = false;
+        Ok(Bar::called(FileRegion::new(
+            self.file(),
+            &info,
+            name,
+            Width::U64,
+        )?))
+    }
+
+    fn bar_info(&self, index: u8) -> Result<RegionInfo> {
+        self.function().bar(index)?;
+        let info = self.region_info(u32::from(index))?;
+        if info.size == 0 {
+            let message = format!("VFIO does not show {}", self.bar_name(index));
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        Ok(info)
+    }
+
+    fn by_calls(&self, index: u8, info: &RegionInfo) -> Result<Bar> {
+        let name = self.bar_name(index);
+        Ok(Bar::called(FileRegion::new(
+            self.file(),
+            info,
+            name,
+            Width::U64,
+        )?))
+    }
+
+    fn map(&self, index: u8, info: &RegionInfo) -> Result<Bar> {
+        let (name, size) = (self.bar_name(index), info.len()?);
+        let failed =
+            |what: &str, e| Error::from_os(format!("cannot {what} {name} ({size:#x} bytes)"), e);
         let map = MmapOptions::new()
-            .offset(region.offset)
+            .offset(info.offset)
             .len(size)
-            .map_raw(self.file())
+            .map_raw(&self.file().file)
             .map_err(|e| failed("map", e))?;
         // A child process that inherited it would keep the kernel from taking the device back.
         map.advise(Advice::DontFork)
             .map_err(|e| failed("keep child processes from", e))?;
-        log::debug!(
-            "mapped BAR {index} of {address}: {size:#x} bytes at {:p}",
-            map.as_ptr()
-        );
-        Ok(MappedBar {
-            map,
-            size,
-            index,
-            device: self.clone(),
-        })
-    }
-}
-
-impl MappedBar {
-    /// The device whose BAR it is.
-    #[must_use]
-    pub fn device(&self) -> &VfioDevice {
-        &self.device
+        log::debug!("mapped {name}: {size:#x} bytes at {:p}", map.as_ptr());
+        let raw = MmioRaw::new_region(map.as_mut_ptr(), size)?;
+        // Unmapped before the device is closed.
+        let owner: (MmapRaw, _) = (map, Arc::clone(self.file()));
+        // SAFETY: it is mapped, readable and writable, for the size that the device reports, as long as the owner
+        // lives; nothing makes references to it.
+        Ok(unsafe { Bar::mapped(raw, name, owner) })
     }
 
-    /// Which BAR it is, 0 to 5.
-    #[must_use]
-    pub fn index(&self) -> u8 {
-        self.index
-    }
-
-    /// The size in bytes, as the device reports it. The mapping itself is longer if that is no whole
-    /// number of pages; what is there is not the BAR.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        self.size
-    }
-
-    /// The address and size of the BAR, which promise nothing: they may outlive the mapping.
-    ///
-    /// # Errors
-    ///
-    /// The BAR has less than `SIZE` bytes.
-    pub fn raw<const SIZE: usize>(&self) -> Result<MmioRaw<Region<SIZE>>, RegionError> {
-        MmioRaw::new_region(self.map.as_mut_ptr(), self.size)
-    }
-
-    /// The BAR, as a region of at least `SIZE` bytes.
-    ///
-    /// # Errors
-    ///
-    /// The BAR has less than `SIZE` bytes.
-    pub fn mmio<const SIZE: usize>(&self) -> Result<Mmio<'_, Region<SIZE>>, RegionError> {
-        let raw = self.raw()?;
-        // SAFETY: by the invariant, `raw` is mapped for its size, and for as long as `self` is
-        // borrowed; a mapping starts at a page; and nothing makes references to it.
-        Ok(unsafe { Mmio::from_raw(raw) })
+    /// What a BAR is called in errors.
+    fn bar_name(&self, index: u8) -> String {
+        format!("BAR {index} of {}", self.address())
     }
 }

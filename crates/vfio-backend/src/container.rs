@@ -1,29 +1,56 @@
 //! The container: where the IOMMU's translations for one or more groups live.
 
-use crate::sys;
-use io_core::{Error, ErrorKind, Result, pci::PciAddress};
+use crate::{context::unsupported, group::Group, sys};
+use io_core::{Error, ErrorKind, Result};
 use nix::errno::Errno;
-use pci_host::Host;
+use pci_host::{Host, PciFunction};
 use std::{
+    collections::BTreeMap,
     fs::{File, OpenOptions},
     io,
-    os::fd::AsFd,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::{Mutex, PoisonError},
 };
-use vfio_bindings::bindings::vfio::{VFIO_API_VERSION, VFIO_TYPE1v2_IOMMU};
+use vfio_bindings::bindings::vfio::{VFIO_API_VERSION, VFIO_NOIOMMU_IOMMU, VFIO_TYPE1v2_IOMMU};
 
-/// An open `/dev/vfio/vfio`.
+/// An open `/dev/vfio/vfio`, and the groups that were put into it.
+///
+/// The groups stay open as long as the container: with the last of them, the kernel drops all translations.
 #[derive(Debug)]
 pub(crate) struct Container {
+    // Closed before the container.
+    groups: Mutex<BTreeMap<u32, Group>>,
     file: File,
-}
-
-/// The IOMMU that this crate uses, as the ioctls take it.
-fn type1v2() -> i32 {
-    i32::try_from(VFIO_TYPE1v2_IOMMU).expect("the number of an IOMMU type is small")
+    iommu: u32,
 }
 
 impl Container {
-    pub(crate) fn open(host: &Host) -> Result<Self> {
+    /// One with a type 1 version 2 IOMMU.
+    pub(crate) fn type1(host: &Host) -> Result<Self> {
+        let container = Self::open(host, VFIO_TYPE1v2_IOMMU)?;
+        if container.knows_its_iommu() {
+            return Ok(container);
+        }
+        Err(unsupported(
+            "the kernel has no type 1 version 2 IOMMU for VFIO",
+            "load the module: sudo modprobe vfio_iommu_type1",
+        ))
+    }
+
+    /// One without an IOMMU.
+    pub(crate) fn without_iommu(host: &Host) -> Result<Self> {
+        let container = Self::open(host, VFIO_NOIOMMU_IOMMU)?;
+        if container.knows_its_iommu() {
+            return Ok(container);
+        }
+        Err(unsupported(
+            "the kernel does not let VFIO go without an IOMMU",
+            "if it is built for that, and you trust the device with all memory of the machine: echo 1 | sudo tee \
+             /sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
+        ))
+    }
+
+    fn open(host: &Host, iommu: u32) -> Result<Self> {
         let path = host.vfio_dir().join("vfio");
         // The standard library opens with O_CLOEXEC.
         let file = OpenOptions::new().read(true).write(true).open(&path).map_err(|e| {
@@ -38,8 +65,7 @@ impl Container {
             };
             error.with_hint(hint)
         })?;
-        let container = Self { file };
-        let version = sys::get_api_version(container.file.as_fd());
+        let version = sys::get_api_version(file.as_fd());
         if version.ok().and_then(|v| u32::try_from(v).ok()) != Some(VFIO_API_VERSION) {
             return Err(Error::new(
                 ErrorKind::Unsupported,
@@ -49,20 +75,50 @@ impl Container {
                 ),
             ));
         }
-        if !sys::check_extension(container.file.as_fd(), type1v2()).unwrap_or(false) {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "the kernel has no type 1 version 2 IOMMU for VFIO",
-            )
-            .with_hint("load the module: sudo modprobe vfio_iommu_type1"));
-        }
-        Ok(container)
+        Ok(Self {
+            groups: Mutex::default(),
+            file,
+            iommu,
+        })
     }
 
-    /// Chooses the IOMMU, for the device at `address`. The container must have its group by now.
-    pub(crate) fn set_iommu(&self, address: PciAddress) -> Result<()> {
-        sys::set_iommu(self.file.as_fd(), type1v2()).map_err(|errno| {
-            let message = format!("cannot set up the IOMMU for {address}");
+    fn knows_its_iommu(&self) -> bool {
+        sys::check_extension(self.file.as_fd(), number(self.iommu)).unwrap_or(false)
+    }
+
+    /// Opens a device, whose group is put into the container if it is not there yet.
+    pub(crate) fn device(&self, host: &Host, function: &PciFunction) -> Result<OwnedFd> {
+        let address = function.address;
+        let number = function.iommu_group.ok_or_else(|| {
+            unsupported(
+                format!("{address} is in no IOMMU group, so that VFIO cannot isolate it"),
+                "switch the IOMMU on in the firmware's setup and for the kernel",
+            )
+        })?;
+        if self.iommu != VFIO_NOIOMMU_IOMMU && host.is_without_iommu(number) {
+            return Err(unsupported(
+                format!("there is no IOMMU between {address} and the memory of the machine"),
+                "if you trust the device with all of it: IommuMode::NoIommu",
+            ));
+        }
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(group) = groups.get(&number) {
+            return group.device(address);
+        }
+        let group = Group::open(host, function, number)?;
+        group.set_container(self.file.as_fd())?;
+        if groups.is_empty() {
+            self.set_iommu(function)?;
+        }
+        let device = group.device(address)?;
+        groups.insert(number, group);
+        Ok(device)
+    }
+
+    /// Chooses the IOMMU, once the container has a group.
+    fn set_iommu(&self, function: &PciFunction) -> Result<()> {
+        sys::set_iommu(self.file.as_fd(), number(self.iommu)).map_err(|errno| {
+            let message = format!("cannot set up the IOMMU for {}", function.address);
             let error = Error::from_os(message, io::Error::from(errno));
             match errno {
                 Errno::EPERM => error.with_hint(
@@ -77,7 +133,12 @@ impl Container {
 }
 
 impl AsFd for Container {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
+}
+
+/// The number of an IOMMU, as the ioctls take it.
+fn number(iommu: u32) -> i32 {
+    i32::try_from(iommu).expect("the number of an IOMMU type is small")
 }

@@ -1,10 +1,21 @@
 //! An open device.
 
-use crate::{ConfigSpace, RegionInfo, container::Container, group::Group, sys};
-use io_core::{Error, ErrorKind, Result, pci::PciAddress};
+use crate::{IommuMode, RegionInfo, VfioContext, file_region::FileRegion, irq::Irqs, sys};
+use io_core::{
+    Bar, ConfigSpace, Error, ErrorKind, PciDevice, Region, RegionError, Result, Width,
+    dma::DmaSpace, irq::Interrupts, pci::PciAddress,
+};
+use nix::errno::Errno;
 use pci_host::{Host, PciFunction};
-use std::{fs::File, io, os::fd::AsFd, sync::Arc};
-use vfio_bindings::bindings::vfio::VFIO_DEVICE_FLAGS_PCI;
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::Arc,
+};
+use vfio_bindings::bindings::vfio::{
+    VFIO_DEVICE_FLAGS_PCI, VFIO_DEVICE_FLAGS_RESET, VFIO_PCI_CONFIG_REGION_INDEX,
+};
 
 /// A PCI device, opened through VFIO for this program alone.
 ///
@@ -15,18 +26,32 @@ pub struct VfioDevice {
     open: Arc<Open>,
 }
 
-/// What is open. Fields are dropped in this order, which is the one that the kernel needs.
 #[derive(Debug)]
 struct Open {
-    device: File,
-    config: RegionInfo,
+    file: Arc<DeviceFile>,
+    config: FileRegion,
+    irqs: Arc<Irqs>,
     function: PciFunction,
-    _group: Group,
-    _container: Container,
+    flags: u32,
+}
+
+/// The file of a device, and what has to be open as long as it is. Fields are dropped in this order, which is the
+/// one that the kernel needs.
+#[derive(Debug)]
+pub(crate) struct DeviceFile {
+    pub(crate) file: File,
+    context: VfioContext,
+}
+
+impl AsFd for DeviceFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
 }
 
 impl VfioDevice {
-    /// Opens the device at `address`, which must be bound to vfio-pci.
+    /// Opens the device at `address`, which must be bound to vfio-pci, in an IOMMU context of its own. Devices that
+    /// are to share memory are opened in one [`VfioContext`].
     ///
     /// The kernel resets the device, if it knows how, and switches memory decoding on and bus
     /// mastering off.
@@ -37,34 +62,44 @@ impl VfioDevice {
     /// kernel drives, or is open in another program, or may not be opened by this user; or the machine
     /// has no IOMMU that VFIO could use. Each says so, with what to do about it.
     #[doc(alias = "VFIO_GROUP_GET_DEVICE_FD")]
+    #[doc(alias = "VFIO_DEVICE_BIND_IOMMUFD")]
     pub fn open(host: &Host, address: PciAddress) -> Result<Self> {
-        let function = host.function(address)?;
-        check_driver(&function)?;
-        let container = Container::open(host)?;
-        let group = Group::open(host, &function, &container)?;
-        container.set_iommu(address)?;
-        let device = File::from(group.device(address)?);
+        // Said before anything else: without it there may not even be a node.
+        check_driver(&host.function(address)?)?;
+        VfioContext::new(host, IommuMode::Auto)?.open(address)
+    }
 
+    /// The device behind `file`.
+    pub(crate) fn new(file: OwnedFd, function: PciFunction, context: VfioContext) -> Result<Self> {
+        let address = function.address;
         let os_error = |what: &str, errno| {
-            Error::from_os(
-                format!("cannot ask VFIO for {what} of {address}"),
-                io::Error::from(errno),
-            )
+            let message = format!("cannot ask VFIO for {what} of {address}");
+            Error::from_os(message, io::Error::from(errno))
         };
-        let info = sys::device_get_info(device.as_fd()).map_err(|e| os_error("the kind", e))?;
+        let file = Arc::new(DeviceFile {
+            file: File::from(file),
+            context,
+        });
+        let info = sys::device_get_info(file.as_fd()).map_err(|e| os_error("the kind", e))?;
         if info.flags & VFIO_DEVICE_FLAGS_PCI == 0 {
             let message = format!("VFIO says that {address} is no PCI device");
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        let config = RegionInfo::read(device.as_fd(), ConfigSpace::REGION)
+        let config = RegionInfo::read(file.as_fd(), VFIO_PCI_CONFIG_REGION_INDEX)
             .map_err(|e| os_error("the configuration space", e))?;
+        let name = format!("the configuration space of {address}");
+        let config = FileRegion::new(&file, &config, name, Width::U32)?;
+        ConfigSpace::<Region<256>>::new(&config).map_err(|e| {
+            let message = format!("VFIO shows too little configuration space of {address}");
+            Error::new(ErrorKind::Unsupported, message).with_source(e)
+        })?;
         log::debug!("opened {address}: {} regions", info.num_regions);
         let open = Open {
-            device,
+            irqs: Arc::new(Irqs::new(&file, address)),
+            file,
             config,
             function,
-            _group: group,
-            _container: container,
+            flags: info.flags,
         };
         Ok(Self {
             open: Arc::new(open),
@@ -83,10 +118,76 @@ impl VfioDevice {
         self.open.function.address
     }
 
-    /// Its configuration space.
+    /// The IOMMU context that it was opened in.
+    #[must_use]
+    pub fn context(&self) -> &VfioContext {
+        &self.open.file.context
+    }
+
+    /// What it sees of memory. `None` without an IOMMU.
+    #[must_use]
+    pub fn dma(&self) -> Option<&DmaSpace> {
+        self.context().dma()
+    }
+
+    /// Its configuration space: the 256 bytes that every function has, and those after them where there
+    /// are any, at offsets that are known at run time.
+    ///
+    /// VFIO shows some registers there as it wants them seen (BARs, interrupt vectors), the rest as the
+    /// device has them. Whoever clears the memory bit of Command (bit 1), or puts the device into D3hot,
+    /// takes its BARs away: an access to a mapped one then raises SIGBUS, which ends the program.
     #[must_use]
     pub fn config(&self) -> ConfigSpace<'_> {
-        ConfigSpace::new(self, &self.open.config)
+        ConfigSpace::new(&self.open.config).expect("its size was checked when it was opened")
+    }
+
+    /// Its extended configuration space: 4096 bytes.
+    ///
+    /// # Errors
+    ///
+    /// It has none: it is no PCI Express function.
+    pub fn config_extended(&self) -> Result<ConfigSpace<'_, Region<4096>>, RegionError> {
+        ConfigSpace::new(&self.open.config)
+    }
+
+    /// Switches bus mastering on or off: without it, the device reaches no memory and signals neither MSI nor MSI-X.
+    ///
+    /// # Errors
+    ///
+    /// The device does not answer.
+    pub fn set_bus_master(&self, on: bool) -> Result<()> {
+        PciDevice::set_bus_master(self, on)
+    }
+
+    /// Resets it. Bus mastering is off afterwards; interrupts that were enabled are enabled still.
+    ///
+    /// # Errors
+    ///
+    /// There is no way to reset it alone, or the kernel failed.
+    #[doc(alias = "VFIO_DEVICE_RESET")]
+    pub fn reset(&self) -> Result<()> {
+        let address = self.address();
+        if self.open.flags & VFIO_DEVICE_FLAGS_RESET == 0 {
+            let message = format!("the kernel knows no way to reset {address} alone");
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        // A device that is being reset must not write to memory, nor start to right afterwards.
+        self.set_bus_master(false)?;
+        let failed = |errno| {
+            let message = format!("cannot reset {address}");
+            Error::from_os(message, io::Error::from(errno))
+        };
+        // Somebody else may hold the lock of the bus.
+        for _ in 0..20 {
+            match sys::device_reset(self.open.file.as_fd()) {
+                Err(Errno::EAGAIN) => std::thread::sleep(std::time::Duration::from_millis(10)),
+                result => {
+                    result.map_err(failed)?;
+                    return self.open.irqs.rearm();
+                }
+            }
+        }
+        Err(failed(Errno::EAGAIN))
     }
 
     /// What the kernel says of a region: a BAR (0 to 5), the ROM (6) or configuration space (7).
@@ -96,19 +197,49 @@ impl VfioDevice {
     /// The kernel knows no region of this index.
     #[doc(alias = "VFIO_DEVICE_GET_REGION_INFO")]
     pub fn region_info(&self, index: u32) -> Result<RegionInfo> {
-        RegionInfo::read(self.file().as_fd(), index).map_err(|errno| {
+        RegionInfo::read(self.open.file.as_fd(), index).map_err(|errno| {
             let message = format!("cannot ask VFIO for region {index} of {}", self.address());
             Error::from_os(message, io::Error::from(errno))
         })
     }
 
-    pub(crate) fn file(&self) -> &File {
-        &self.open.device
+    pub(crate) fn file(&self) -> &Arc<DeviceFile> {
+        &self.open.file
+    }
+
+    pub(crate) fn irqs(&self) -> &Arc<Irqs> {
+        &self.open.irqs
+    }
+}
+
+impl PciDevice for VfioDevice {
+    fn address(&self) -> PciAddress {
+        self.address()
+    }
+
+    fn config(&self) -> ConfigSpace<'_> {
+        self.config()
+    }
+
+    fn bar(&self, index: u8) -> Result<Bar> {
+        self.bar(index)
+    }
+
+    fn interrupts(&self) -> Option<&dyn Interrupts> {
+        Some(self)
+    }
+
+    fn dma(&self) -> Option<&DmaSpace> {
+        self.dma()
+    }
+
+    fn reset(&self) -> Result<()> {
+        self.reset()
     }
 }
 
 /// Refuses a function that is not with VFIO, before anything is opened.
-fn check_driver(function: &PciFunction) -> Result<()> {
+pub(crate) fn check_driver(function: &PciFunction) -> Result<()> {
     let address = function.address;
     if function.has_vfio_driver() {
         return Ok(());

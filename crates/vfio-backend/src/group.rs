@@ -1,13 +1,13 @@
 //! The IOMMU group: what can be given to a program, and what stands in the way.
 
-use crate::{container::Container, sys};
+use crate::sys;
 use io_core::{Error, ErrorKind, Result, pci::PciAddress};
 use pci_host::{Host, PciFunction};
 use std::{
     ffi::CString,
     fs::{File, OpenOptions},
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
 };
 use vfio_bindings::bindings::vfio::VFIO_GROUP_FLAGS_VIABLE;
@@ -20,29 +20,33 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// Opens the group of `function` and puts it into `container`.
-    pub(crate) fn open(host: &Host, function: &PciFunction, container: &Container) -> Result<Self> {
+    /// Opens the group `number` of `function`.
+    pub(crate) fn open(host: &Host, function: &PciFunction, number: u32) -> Result<Self> {
         let address = function.address;
-        let Some(number) = function.iommu_group else {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("{address} is in no IOMMU group, so that VFIO cannot isolate it"),
-            )
-            .with_hint("switch the IOMMU on in the firmware's setup and for the kernel"));
-        };
-        let path = host.vfio_dir().join(number.to_string());
+        let path = host.vfio_group(number);
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .open(&path)
             .map_err(|e| open_error(host, address, number, &path, e))?;
         let group = Self { file, path };
-        group.check_viable(host, number, address)?;
-        sys::group_set_container(group.file.as_fd(), container.as_fd()).map_err(|errno| {
-            let message = format!("cannot put {} into a VFIO container", group.path.display());
+        let flags = sys::group_flags(group.file.as_fd()).map_err(|errno| {
+            let message = format!("cannot ask for the status of {}", group.path.display());
             Error::from_os(message, io::Error::from(errno))
         })?;
+        if flags & VFIO_GROUP_FLAGS_VIABLE == 0 {
+            let reason = not_viable(host, number, address)?;
+            return Err(reason.unwrap_or_else(|| no_pci_device(number, address)));
+        }
         Ok(group)
+    }
+
+    /// Puts it into a container.
+    pub(crate) fn set_container(&self, container: BorrowedFd<'_>) -> Result<()> {
+        sys::group_set_container(self.file.as_fd(), container).map_err(|errno| {
+            let message = format!("cannot put {} into a VFIO container", self.path.display());
+            Error::from_os(message, io::Error::from(errno))
+        })
     }
 
     /// The file of the member at `address`.
@@ -53,51 +57,51 @@ impl Group {
             Error::from_os(message, io::Error::from(errno))
         })
     }
+}
 
-    /// Refuses a group with a member that another driver has.
-    fn check_viable(&self, host: &Host, number: u32, address: PciAddress) -> Result<()> {
-        let flags = sys::group_flags(self.file.as_fd()).map_err(|errno| {
-            let message = format!("cannot ask for the status of {}", self.path.display());
-            Error::from_os(message, io::Error::from(errno))
-        })?;
-        if flags & VFIO_GROUP_FLAGS_VIABLE != 0 {
-            return Ok(());
-        }
-        let in_the_way: Vec<_> = host
-            .iommu_group(number)?
-            .into_iter()
-            .filter(stands_in_the_way)
-            .collect();
-        let list = |separator, of: fn(&PciFunction) -> String| {
-            in_the_way
-                .iter()
-                .map(of)
-                .collect::<Vec<_>>()
-                .join(separator)
-        };
-        let names = list(", ", |member| {
-            format!(
-                "{} ({})",
-                member.address,
-                member.driver.as_deref().unwrap_or_default()
-            )
-        });
-        let message =
-            format!("{address} shares IOMMU group {number} with devices that other drivers have");
-        Err(if in_the_way.is_empty() {
-            Error::new(ErrorKind::Busy, message).with_hint(format!(
-                "none of them is a PCI device: ls /sys/kernel/iommu_groups/{number}/devices"
-            ))
-        } else {
-            Error::new(ErrorKind::Busy, format!("{message}: {names}")).with_hint(format!(
-                "the IOMMU cannot keep them apart; bind them to vfio-pci too: {}",
-                list("; ", |member| format!(
-                    "sudo outboard bind {}",
-                    member.address
-                ))
-            ))
-        })
+/// The error of a group with members that other drivers have, if there are such members.
+pub(crate) fn not_viable(host: &Host, number: u32, address: PciAddress) -> Result<Option<Error>> {
+    let in_the_way: Vec<_> = host
+        .iommu_group(number)?
+        .into_iter()
+        .filter(stands_in_the_way)
+        .collect();
+    if in_the_way.is_empty() {
+        return Ok(None);
     }
+    let list = |separator, of: fn(&PciFunction) -> String| {
+        in_the_way
+            .iter()
+            .map(of)
+            .collect::<Vec<_>>()
+            .join(separator)
+    };
+    let names = list(", ", |member| {
+        let driver = member.driver.as_deref().unwrap_or_default();
+        format!("{} ({driver})", member.address)
+    });
+    let message = format!(
+        "{address} shares IOMMU group {number} with devices that other drivers have: {names}"
+    );
+    Ok(Some(Error::new(ErrorKind::Busy, message).with_hint(
+        format!(
+            "the IOMMU cannot keep them apart; bind them to vfio-pci too: {}",
+            list("; ", |member| format!(
+                "sudo outboard bind {}",
+                member.address
+            ))
+        ),
+    )))
+}
+
+fn no_pci_device(number: u32, address: PciAddress) -> Error {
+    Error::new(
+        ErrorKind::Busy,
+        format!("{address} shares IOMMU group {number} with devices that other drivers have"),
+    )
+    .with_hint(format!(
+        "none of them is a PCI device: ls /sys/kernel/iommu_groups/{number}/devices"
+    ))
 }
 
 /// Whether a member keeps its group from being opened. The kernel does not mind a bridge's driver.

@@ -1,16 +1,25 @@
-//! PCI devices through VFIO: open one, read its configuration space, map its BARs.
+//! PCI devices through VFIO: configuration space, BARs, interrupts and DMA.
 //!
 //! VFIO (Documentation/driver-api/vfio.rst in the kernel's source) gives a program in user space a
 //! device that an IOMMU keeps away from everything else. The unit of isolation is the **IOMMU
 //! group**: all of its members must be with vfio-pci, or with no driver, before one of them can be
-//! opened. A group belongs to a **container**, which holds the translations; this crate uses the
-//! type 1 version 2 IOMMU.
+//! opened.
+//!
+//! The kernel has two interfaces to the IOMMU, and [`IommuMode::Auto`] takes the better one that there is:
+//!
+//! - **iommufd** (Linux 6.2 and later, where it is built in): each device has a node of its own, and
+//!   joins an address space of `/dev/iommu`;
+//! - **type 1**: a group is opened, and put into a container with a type 1 version 2 IOMMU.
+//!
+//! Without an IOMMU there is VFIO too, for who [states](UnsafeNoIommu) that the device is trusted with all
+//! memory of the machine. Devices that are to share memory are opened in one [`VfioContext`].
 //!
 //! # Permissions
 //!
 //! [Binding](pci_host::Host::plan_bind) a device to vfio-pci takes root, once. Opening it takes
 //! read and write permission on `/dev/vfio/GROUP`, and no more: `sudo chown $USER /dev/vfio/7` gives it
-//! until the next boot. It gives every device of that group.
+//! until the next boot. It gives every device of that group. With iommufd it is `/dev/vfio/devices/vfioN`, for the
+//! device alone, and `/dev/iommu`. Memory for devices is locked, within `ulimit -l`.
 //!
 //! # What opening does to the device
 //!
@@ -32,7 +41,7 @@
 //!
 //! let host = Host::system();
 //! let device = VfioDevice::open(&host, "0000:01:00.0".parse()?)?;
-//! let bar = device.map_bar(0)?;
+//! let bar = device.bar(0)?;
 //! let registers = bar.mmio::<0x100>()?; // at least 0x100 bytes, or an error that says how many
 //! println!("identification: {:#010x}", registers.read32::<0x00>());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -47,14 +56,19 @@
 struct Readme;
 
 mod bar;
-mod config;
+mod capability;
 mod container;
+mod context;
 mod device;
+mod dma;
+mod file_region;
 mod group;
+mod iommufd;
+mod irq;
+mod pages;
 mod region;
 mod sys;
 
-pub use bar::MappedBar;
-pub use config::ConfigSpace;
+pub use context::{IommuMode, UnsafeNoIommu, VfioContext};
 pub use device::VfioDevice;
 pub use region::RegionInfo;

@@ -1,17 +1,18 @@
 //! What the kernel says of a region of a device.
 
-use crate::sys;
+use crate::{capability, sys};
 use io_core::{Error, ErrorKind, Result};
 use std::os::fd::BorrowedFd;
 use vfio_bindings::bindings::vfio::{
-    VFIO_REGION_INFO_FLAG_MMAP, VFIO_REGION_INFO_FLAG_READ, VFIO_REGION_INFO_FLAG_WRITE,
-    vfio_region_info,
+    VFIO_REGION_INFO_CAP_MSIX_MAPPABLE, VFIO_REGION_INFO_CAP_SPARSE_MMAP,
+    VFIO_REGION_INFO_FLAG_CAPS, VFIO_REGION_INFO_FLAG_MMAP, VFIO_REGION_INFO_FLAG_READ,
+    VFIO_REGION_INFO_FLAG_WRITE, vfio_region_info,
 };
 
 /// What the kernel says of a region: a BAR, the expansion ROM, or configuration space.
 ///
 /// The index of a BAR's region is that of the BAR, 0 to 5; the ROM is 6, configuration space 7.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RegionInfo {
     /// Where the region starts in the device's file.
@@ -24,12 +25,19 @@ pub struct RegionInfo {
     pub writable: bool,
     /// Whether it can be mapped.
     pub mappable: bool,
+    /// If only parts of it can be mapped, where they start and how many bytes they have.
+    #[doc(alias = "VFIO_REGION_INFO_CAP_SPARSE_MMAP")]
+    pub sparse: Option<Vec<(u64, u64)>>,
+    /// Whether the part with the table of MSI-X vectors can be mapped too.
+    #[doc(alias = "VFIO_REGION_INFO_CAP_MSIX_MAPPABLE")]
+    pub msix_mappable: bool,
 }
 
 impl RegionInfo {
     /// Asks the kernel.
     pub(crate) fn read(device: BorrowedFd<'_>, index: u32) -> nix::Result<Self> {
-        sys::device_get_region_info(device, index).map(Self::from)
+        let (info, bytes) = sys::device_get_region_info(device, index)?;
+        Ok(Self::new(&info, &bytes))
     }
 
     /// The size, as this process can address it.
@@ -46,16 +54,31 @@ impl RegionInfo {
     }
 }
 
-impl From<vfio_region_info> for RegionInfo {
-    fn from(info: vfio_region_info) -> Self {
+impl RegionInfo {
+    /// What the kernel's answer says, of which `info` is the beginning.
+    fn new(info: &vfio_region_info, answer: &[u8]) -> Self {
         let has = |flag| info.flags & flag != 0;
-        Self {
+        let mut region = Self {
             offset: info.offset,
             size: info.size,
             readable: has(VFIO_REGION_INFO_FLAG_READ),
             writable: has(VFIO_REGION_INFO_FLAG_WRITE),
             mappable: has(VFIO_REGION_INFO_FLAG_MMAP),
+            sparse: None,
+            msix_mappable: false,
+        };
+        if has(VFIO_REGION_INFO_FLAG_CAPS) {
+            for capability in capability::chain(answer, info.cap_offset) {
+                match u32::from(capability.id) {
+                    VFIO_REGION_INFO_CAP_SPARSE_MMAP => {
+                        region.sparse = Some(capability.pairs(0, 8).collect());
+                    }
+                    VFIO_REGION_INFO_CAP_MSIX_MAPPABLE => region.msix_mappable = true,
+                    _ => {}
+                }
+            }
         }
+        region
     }
 }
 
@@ -71,24 +94,63 @@ mod tests {
             size: 0x10_0000,
             ..Default::default()
         };
-        let mapped = RegionInfo::from(info(7));
+        let mapped = RegionInfo::new(&info(7), &[]);
         assert!(mapped.readable && mapped.writable && mapped.mappable);
-        let ports = RegionInfo::from(info(3));
+        let ports = RegionInfo::new(&info(3), &[]);
         assert!(ports.readable && ports.writable && !ports.mappable);
     }
 
     #[test]
     fn a_size_is_never_cut_short() {
         let size = u64::from(u32::MAX) + 1;
-        let info = RegionInfo::from(vfio_region_info {
+        let info = vfio_region_info {
             size,
             ..Default::default()
-        });
+        };
+        let info = RegionInfo::new(&info, &[]);
         // 2^32 bytes: addressable or refused, but never 0.
         if cfg!(target_pointer_width = "64") {
             assert_eq!(info.len().unwrap(), 0x1_0000_0000);
         } else {
             assert!(info.len().is_err());
         }
+    }
+
+    /// An answer with a capability behind the structure, laid out as include/uapi/linux/vfio.h has it.
+    fn answer(id: u16, body: &[u8]) -> (vfio_region_info, Vec<u8>) {
+        let info = vfio_region_info {
+            flags: 0xf,
+            cap_offset: 32,
+            size: 0x4000,
+            ..Default::default()
+        };
+        let mut bytes = vec![0; 32];
+        bytes.extend(id.to_ne_bytes());
+        bytes.extend(1_u16.to_ne_bytes());
+        bytes.extend(0_u32.to_ne_bytes());
+        bytes.extend(body);
+        (info, bytes)
+    }
+
+    #[test]
+    fn areas_that_can_be_mapped_are_told() {
+        let mut body = 2_u32.to_ne_bytes().to_vec();
+        body.extend([0; 4]);
+        for number in [0_u64, 0x1000, 0x2000, 0x2000] {
+            body.extend(number.to_ne_bytes());
+        }
+        let (info, bytes) = answer(1, &body);
+        let region = RegionInfo::new(&info, &bytes);
+        assert_eq!(region.sparse, Some(vec![(0, 0x1000), (0x2000, 0x2000)]));
+        // Cut short, it says what it has.
+        let region = RegionInfo::new(&info, &bytes[..bytes.len() - 1]);
+        assert_eq!(region.sparse, Some(vec![(0, 0x1000)]));
+    }
+
+    #[test]
+    fn a_table_of_vectors_that_can_be_mapped_is_told() {
+        let (info, bytes) = answer(3, &[]);
+        let region = RegionInfo::new(&info, &bytes);
+        assert!(region.msix_mappable && region.sparse.is_none());
     }
 }

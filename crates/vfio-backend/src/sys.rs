@@ -1,20 +1,32 @@
 //! The kernel's VFIO interface: one function an ioctl (include/uapi/linux/vfio.h).
 #![expect(unsafe_code, reason = "makes ioctls")]
 
+mod capabilities;
+pub(crate) mod iommufd;
+pub(crate) mod irq;
+pub(crate) mod type1;
+
 use nix::Result;
 use std::{
     ffi::CStr,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
 };
-use vfio_bindings::bindings::vfio::{
-    VFIO_BASE, VFIO_TYPE, vfio_device_info, vfio_group_status, vfio_region_info,
-};
+use vfio_bindings::bindings::vfio::{vfio_device_info, vfio_group_status, vfio_region_info};
 
 /// The numbers encode neither size nor direction, so the macros are nix's "bad" ones.
 mod ioctl {
-    use super::{VFIO_BASE, VFIO_TYPE, vfio_device_info, vfio_group_status, vfio_region_info};
+    use iommufd_bindings::{
+        IOMMUFD_CMD_IOAS_ALLOC, IOMMUFD_CMD_IOAS_IOVA_RANGES, IOMMUFD_CMD_IOAS_MAP,
+        IOMMUFD_CMD_IOAS_UNMAP, IOMMUFD_TYPE, iommu_ioas_alloc, iommu_ioas_iova_ranges,
+        iommu_ioas_map, iommu_ioas_unmap,
+    };
     use nix::request_code_none;
     use std::ffi::{c_char, c_int};
+    use vfio_bindings::bindings::vfio::{
+        VFIO_BASE, VFIO_TYPE, vfio_device_attach_iommufd_pt, vfio_device_bind_iommufd,
+        vfio_device_info, vfio_group_status, vfio_iommu_type1_dma_map, vfio_iommu_type1_dma_unmap,
+        vfio_iommu_type1_info, vfio_irq_info, vfio_irq_set, vfio_region_info,
+    };
 
     nix::ioctl_none_bad!(get_api_version, request_code_none!(VFIO_TYPE, VFIO_BASE));
     nix::ioctl_write_int_bad!(
@@ -46,6 +58,62 @@ mod ioctl {
         device_get_region_info,
         request_code_none!(VFIO_TYPE, VFIO_BASE + 8),
         vfio_region_info
+    );
+    nix::ioctl_readwrite_bad!(
+        device_get_irq_info,
+        request_code_none!(VFIO_TYPE, VFIO_BASE + 9),
+        vfio_irq_info
+    );
+    nix::ioctl_write_ptr_bad!(
+        device_set_irqs,
+        request_code_none!(VFIO_TYPE, VFIO_BASE + 10),
+        vfio_irq_set
+    );
+    nix::ioctl_none_bad!(device_reset, request_code_none!(VFIO_TYPE, VFIO_BASE + 11));
+    nix::ioctl_readwrite_bad!(
+        iommu_get_info,
+        request_code_none!(VFIO_TYPE, VFIO_BASE + 12),
+        vfio_iommu_type1_info
+    );
+    nix::ioctl_write_ptr_bad!(
+        iommu_map_dma,
+        request_code_none!(VFIO_TYPE, VFIO_BASE + 13),
+        vfio_iommu_type1_dma_map
+    );
+    nix::ioctl_readwrite_bad!(
+        iommu_unmap_dma,
+        request_code_none!(VFIO_TYPE, VFIO_BASE + 14),
+        vfio_iommu_type1_dma_unmap
+    );
+    nix::ioctl_readwrite_bad!(
+        device_bind_iommufd,
+        request_code_none!(VFIO_TYPE, VFIO_BASE + 18),
+        vfio_device_bind_iommufd
+    );
+    nix::ioctl_readwrite_bad!(
+        device_attach_iommufd,
+        request_code_none!(VFIO_TYPE, VFIO_BASE + 19),
+        vfio_device_attach_iommufd_pt
+    );
+    nix::ioctl_readwrite_bad!(
+        ioas_alloc,
+        request_code_none!(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_ALLOC),
+        iommu_ioas_alloc
+    );
+    nix::ioctl_readwrite_bad!(
+        ioas_iova_ranges,
+        request_code_none!(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_IOVA_RANGES),
+        iommu_ioas_iova_ranges
+    );
+    nix::ioctl_readwrite_bad!(
+        ioas_map,
+        request_code_none!(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_MAP),
+        iommu_ioas_map
+    );
+    nix::ioctl_readwrite_bad!(
+        ioas_unmap,
+        request_code_none!(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_UNMAP),
+        iommu_ioas_unmap
     );
 }
 
@@ -104,20 +172,27 @@ pub(crate) fn device_get_info(device: BorrowedFd<'_>) -> Result<vfio_device_info
     Ok(info)
 }
 
-/// `VFIO_DEVICE_GET_REGION_INFO` of the region of this index, without its capabilities.
+/// `VFIO_DEVICE_GET_REGION_INFO` of the region of this index: the structure, and all of the kernel's answer.
 pub(crate) fn device_get_region_info(
     device: BorrowedFd<'_>,
     index: u32,
-) -> Result<vfio_region_info> {
-    let argsz = argsz::<vfio_region_info>();
-    let mut info = vfio_region_info {
-        argsz,
-        index,
-        ..Default::default()
-    };
-    // SAFETY: the kernel writes no more than `argsz` bytes, the size of `info`.
-    unsafe { ioctl::device_get_region_info(device.as_raw_fd(), &raw mut info) }?;
-    Ok(info)
+) -> Result<(vfio_region_info, Vec<u8>)> {
+    capabilities::with(
+        |argsz| vfio_region_info {
+            argsz,
+            index,
+            ..Default::default()
+        },
+        |info| info.argsz,
+        // SAFETY: the kernel writes no more than `argsz` bytes, which `info` has room for.
+        |info| unsafe { ioctl::device_get_region_info(device.as_raw_fd(), info) },
+    )
+}
+
+/// `VFIO_DEVICE_RESET`.
+pub(crate) fn device_reset(device: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: takes no argument.
+    unsafe { ioctl::device_reset(device.as_raw_fd()) }.map(drop)
 }
 
 /// The size of a structure as the kernel wants to be told it.

@@ -11,12 +11,19 @@ mount -t devpts devpts /dev/pts
 mount -t tmpfs shm /dev/shm
 ip link set lo up
 
-# Sets rootfs and interactive.
+# Sets rootfs, interactive and unsafe_interrupts.
 . /lab/config
 
 for module in /lab/modules/*.ko; do
     [ -e "$module" ] && insmod "$module"
 done
+
+if [ "$unsafe_interrupts" = yes ]; then
+    for module in vfio_iommu_type1 iommufd; do
+        file=/sys/module/$module/parameters/allow_unsafe_interrupts
+        [ -e "$file" ] && echo Y >"$file"
+    done
+fi
 
 fail() {
     echo "lab: $*"

@@ -1,0 +1,155 @@
+//! A BAR of any kind.
+#![expect(unsafe_code, reason = "makes views of mappings")]
+
+use crate::{
+    BarIo, Error, ErrorKind, IndirectIo, MappingName, Mmio, MmioRaw, Region, RegionError,
+    RegionOps, Result,
+};
+use std::{any::Any, fmt};
+
+/// A BAR of any kind: mapped into this process, reached by calls, simulated, recorded.
+///
+/// Its view for drivers that run on all of them is [`io`](Self::io), whose accesses may fail. That of a mapped
+/// BAR is [`mmio`](Self::mmio), whose accesses are single instructions.
+///
+/// ```
+/// use io_core::{Bar, Io, sim::Ram};
+///
+/// let bar = Bar::called(Ram::new("BAR 0 of a simulated device", 0x100));
+/// let io = bar.io::<0x40>()?;
+/// io.try_write32(0x10, 7)?;
+/// assert_eq!(io.try_read32(0x10)?, 7);
+/// assert!(bar.mmio::<0x40>().is_err(), "it is not mapped");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Bar {
+    access: Access,
+}
+
+enum Access {
+    Mapped(Mapped),
+    Called(Box<dyn RegionOps>),
+}
+
+/// # Invariants
+///
+/// `raw` is mapped, readable and writable, as long as `_owner` lives.
+struct Mapped {
+    raw: MmioRaw<Region>,
+    // Dropped first.
+    name: MappingName,
+    _owner: Box<dyn Any + Send + Sync>,
+}
+
+impl Bar {
+    /// The BAR that is mapped at `raw`, with the size that the device reports, and is to be called `name` in
+    /// errors.
+    ///
+    /// # Safety
+    ///
+    /// As long as `owner` lives, the memory at `raw` is mapped for its whole size, readable and writable, and
+    /// there is no Rust reference to any part of it. It is memory of a device, or at least none that Rust
+    /// allocated: views of the BAR go to any thread, and access it without synchronisation.
+    pub unsafe fn mapped(
+        raw: MmioRaw<Region>,
+        name: impl Into<String>,
+        owner: impl Any + Send + Sync,
+    ) -> Self {
+        let access = Access::Mapped(Mapped {
+            name: MappingName::new(raw.as_ptr().cast(), raw.size(), name),
+            raw,
+            _owner: Box::new(owner),
+        });
+        Self { access }
+    }
+
+    /// The BAR that `ops` reaches.
+    #[must_use]
+    pub fn called(ops: impl RegionOps + 'static) -> Self {
+        let access = Access::Called(Box::new(ops));
+        Self { access }
+    }
+
+    /// Says that the device behind a mapped BAR is lost, or that it is there again. Accesses that may fail report
+    /// [`Fault::Lost`](crate::Fault::Lost) while it is lost. A BAR that is reached by calls knows by itself.
+    pub fn set_lost(&self, lost: bool) {
+        if let Access::Mapped(mapped) = &self.access {
+            mapped.name.set_lost(lost);
+        }
+    }
+
+    /// Whether the device behind a mapped BAR was said to be lost.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        match &self.access {
+            Access::Mapped(mapped) => mapped.name.is_lost(),
+            Access::Called(_) => false,
+        }
+    }
+
+    /// The size in bytes, as the device reports it.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match &self.access {
+            Access::Mapped(mapped) => mapped.raw.size(),
+            Access::Called(called) => called.size(),
+        }
+    }
+
+    /// The address and size of a BAR that is mapped, which promise nothing: they may outlive the mapping.
+    ///
+    /// # Errors
+    ///
+    /// It is not mapped, or has less than `SIZE` bytes.
+    pub fn raw<const SIZE: usize>(&self) -> Result<MmioRaw<Region<SIZE>>> {
+        Ok(self.mmio()?.as_raw())
+    }
+
+    /// The BAR as a region of at least `SIZE` bytes, by accesses that may fail.
+    ///
+    /// # Errors
+    ///
+    /// The BAR has less than `SIZE` bytes.
+    pub fn io<const SIZE: usize>(&self) -> Result<BarIo<'_, Region<SIZE>>, RegionError> {
+        match &self.access {
+            Access::Mapped(mapped) => mapped.view().map(BarIo::Mapped),
+            Access::Called(ops) => IndirectIo::new(ops.as_ref()).map(BarIo::Called),
+        }
+    }
+
+    /// The BAR as a region of at least `SIZE` bytes, if it is mapped.
+    ///
+    /// # Errors
+    ///
+    /// It is not mapped, or has less than `SIZE` bytes.
+    pub fn mmio<const SIZE: usize>(&self) -> Result<Mmio<'_, Region<SIZE>>> {
+        match &self.access {
+            Access::Mapped(mapped) => Ok(mapped.view()?),
+            Access::Called(called) => {
+                let message = format!("{} cannot be mapped", called.name());
+                Err(Error::new(ErrorKind::Unsupported, message)
+                    .with_hint("it can be reached by calls: Bar::io"))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Bar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut output = f.debug_tuple("Bar");
+        match &self.access {
+            Access::Mapped(mapped) => output.field(&mapped.raw),
+            Access::Called(called) => output.field(called),
+        };
+        output.finish()
+    }
+}
+
+impl Mapped {
+    fn view<const SIZE: usize>(&self) -> Result<Mmio<'_, Region<SIZE>>, RegionError> {
+        let raw = MmioRaw::new_region(self.raw.as_ptr().cast(), self.raw.size())?;
+        // SAFETY: by the invariant, it is mapped as long as `self` is borrowed; who made the BAR has shown
+        // that there are no references to it, and that Rust did not allocate it.
+        Ok(unsafe { Mmio::from_raw(raw) })
+    }
+}

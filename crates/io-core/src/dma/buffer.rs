@@ -1,0 +1,252 @@
+//! Memory that is mapped for devices.
+#![expect(unsafe_code, reason = "makes views and slices of memory that it owns")]
+
+use super::{DmaOptions, DmaPages, DmaSpace, Iova, space::Inner};
+use crate::{Region, Result, SysMem};
+use std::{
+    fmt, mem,
+    ops::{Deref, DerefMut},
+    slice,
+    sync::Arc,
+};
+
+/// What is mapped until this is dropped.
+pub(super) struct Mapped {
+    space: Arc<Inner>,
+    memory: *mut u8,
+    len: usize,
+    iova: Iova,
+    /// What is not freed before it is unmapped, if it is ours.
+    keeps: Option<DmaBox>,
+    live: bool,
+}
+
+// SAFETY: it is an address; what may be done to the memory is a matter of those who have one.
+unsafe impl Send for Mapped {}
+
+impl Mapped {
+    pub(super) fn new(space: Arc<Inner>, memory: *mut u8, len: usize, iova: Iova) -> Self {
+        Self {
+            space,
+            memory,
+            len,
+            iova,
+            keeps: None,
+            live: true,
+        }
+    }
+
+    /// Unmaps, and gives back what it keeps. If that fails it is never freed, because a device may reach it still.
+    fn unmap(&mut self) -> Result<Option<DmaBox>> {
+        self.live = false;
+        let kept = self.keeps.take();
+        match self.space.unmap(self.iova, self.len) {
+            Ok(()) => Ok(kept),
+            Err(error) => {
+                // The pages alone: what is left of the box would keep the device open.
+                mem::forget(kept.map(|kept| kept.pages));
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        if !self.live {
+            return;
+        }
+        if let Err(error) = self.unmap() {
+            log::error!("{error}: the memory stays allocated");
+        }
+    }
+}
+
+impl fmt::Debug for Mapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x} bytes at {}", self.len, self.iova)
+    }
+}
+
+/// Memory for a device that no device can reach yet: it belongs to the processor alone, as a `[u8]`.
+#[derive(Debug)]
+pub struct DmaBox {
+    space: DmaSpace,
+    options: DmaOptions,
+    pages: Box<dyn DmaPages>,
+}
+
+impl DmaBox {
+    pub(super) fn new(space: DmaSpace, options: DmaOptions, pages: Box<dyn DmaPages>) -> Self {
+        Self {
+            space,
+            options,
+            pages,
+        }
+    }
+
+    /// Maps it for the device, from which on there are no references to it.
+    ///
+    /// # Errors
+    ///
+    /// There are no such addresses, or the kernel refuses to map it: too much memory is locked.
+    pub fn share(self) -> Result<DmaBuffer> {
+        let (memory, len) = (self.pages.as_ptr(), self.pages.len());
+        // SAFETY: the pages are used by nothing else, and live as long as the mapping: a buffer drops it
+        // first, and there is no reference to them while there is one.
+        let mut mapped = unsafe { self.space.map(memory, len, self.options)? };
+        mapped.keeps = Some(self);
+        Ok(DmaBuffer { mapped })
+    }
+}
+
+impl Deref for DmaBox {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the pages are allocated and used by nothing else.
+        unsafe { slice::from_raw_parts(self.pages.as_ptr(), self.pages.len()) }
+    }
+}
+
+impl DerefMut for DmaBox {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above.
+        unsafe { slice::from_raw_parts_mut(self.pages.as_ptr(), self.pages.len()) }
+    }
+}
+
+/// Memory that a device may read and write at any time, until this is dropped.
+///
+/// It can go to another thread; it cannot be shared between threads, because its [views](Self::view)
+/// could not be kept from racing.
+#[derive(Debug)]
+pub struct DmaBuffer {
+    mapped: Mapped,
+}
+
+impl DmaBuffer {
+    /// The address of its first byte, for the device.
+    #[must_use]
+    pub fn iova(&self) -> Iova {
+        self.mapped.iova
+    }
+
+    /// Its length in bytes: whole pages.
+    #[expect(clippy::len_without_is_empty, reason = "it always has some")]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.mapped.len
+    }
+
+    /// The processor's view of it.
+    #[must_use]
+    pub fn view(&self) -> SysMem<'_, Region> {
+        let pages = self.mapped.keeps.as_ref().map(|kept| kept.pages.as_ptr());
+        let memory = pages.expect("a buffer keeps its memory");
+        let region = Region::try_from_raw_parts(memory, self.mapped.len)
+            .expect("pages are aligned, and in the address space");
+        // SAFETY: the pages are allocated while `self` is borrowed; there are no references to them, and
+        // neither `self` nor the view can be shared with another thread.
+        unsafe { SysMem::from_raw(region) }
+    }
+
+    /// Unmaps it, so that the device cannot reach it any more, and gives it back to the processor.
+    ///
+    /// What the device does at that address from now on, the IOMMU stops.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses, or unmaps less than was mapped. The memory is not freed then, because the
+    /// device may reach it still.
+    pub fn unshare(mut self) -> Result<DmaBox> {
+        let kept = self.mapped.unmap()?;
+        Ok(kept.expect("a buffer keeps its memory"))
+    }
+}
+
+/// Memory of somebody else that devices can reach, until this is dropped.
+///
+/// If the kernel fails to unmap it then, devices can reach it still, which the log tells; [`unmap`](Self::unmap) returns
+/// it.
+#[derive(Debug)]
+pub struct DmaMapping(pub(super) Mapped);
+
+impl DmaMapping {
+    /// The address of its first byte, for the device.
+    #[must_use]
+    pub fn iova(&self) -> Iova {
+        self.0.iova
+    }
+
+    /// Its length in bytes.
+    #[expect(clippy::len_without_is_empty, reason = "it always has some")]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len
+    }
+
+    /// The address of its first byte, for the processor.
+    #[must_use]
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.0.memory
+    }
+
+    /// Unmaps it. Dropping it does the same, and can only log what goes wrong.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses, or unmaps less than was mapped.
+    pub fn unmap(mut self) -> Result<()> {
+        self.0.unmap().map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{DmaDirection, DmaLimits, DmaOps, PageSize};
+    use super::*;
+    use crate::{Error, ErrorKind, sim::SimulatedDma};
+
+    /// A kernel that does not unmap.
+    #[derive(Debug)]
+    struct Stuck {
+        simulated: SimulatedDma,
+        _open: Arc<()>,
+    }
+
+    impl DmaOps for Stuck {
+        fn limits(&self) -> Result<DmaLimits> {
+            self.simulated.limits()
+        }
+
+        fn pages(&self, len: usize, pages: PageSize) -> Result<Box<dyn DmaPages>> {
+            self.simulated.pages(len, pages)
+        }
+
+        unsafe fn map(&self, _: *mut u8, _: usize, _: Iova, _: DmaDirection) -> Result<()> {
+            Ok(())
+        }
+
+        fn unmap(&self, _: Iova, _: usize) -> Result<()> {
+            Err(Error::new(ErrorKind::Other, "stuck"))
+        }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "the memory is leaked, as it should be")]
+    fn memory_that_cannot_be_unmapped_does_not_keep_the_device_open() {
+        let open = Arc::new(());
+        let ops = Stuck {
+            simulated: SimulatedDma::new(),
+            _open: Arc::clone(&open),
+        };
+        let space = DmaSpace::new(Box::new(ops)).expect("limits");
+        let memory = space.allocate(4096, DmaOptions::default());
+        let buffer = memory.and_then(DmaBox::share).expect("mapped");
+        drop(space);
+        assert_eq!(Arc::strong_count(&open), 2, "the buffer keeps it");
+        assert!(buffer.unshare().is_err());
+        assert_eq!(Arc::strong_count(&open), 1);
+    }
+}

@@ -1,0 +1,264 @@
+//! What is known of the fields of a type, and how they are read, changed and printed.
+
+use crate::num::{Bounded, Integer};
+use std::fmt;
+
+/// A type that [`bitfield!`](crate::bitfield!) or [`register!`](crate::register!) defines.
+pub trait Bitfield: Copy + From<Self::Storage> + 'static {
+    /// The integer that it is made of.
+    type Storage: Integer + From<Self>;
+    /// Its name.
+    const NAME: &'static str;
+    /// Its fields, in the order of their definition.
+    const FIELDS: &'static [Field];
+}
+
+/// A field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "definitions of registers make them"
+)]
+pub struct Field {
+    /// The name.
+    pub name: &'static str,
+    /// The lowest bit.
+    pub low: u32,
+    /// The number of bits.
+    pub width: u32,
+    /// What it does when it is read or written.
+    pub access: FieldAccess,
+}
+
+impl Field {
+    /// The bits of the field.
+    ///
+    /// ```
+    /// use io_core::register::{Field, FieldAccess};
+    /// let field = Field { name: "mode", low: 4, width: 4, access: FieldAccess::ReadWrite };
+    /// assert_eq!(field.mask(), 0xf0);
+    /// ```
+    #[must_use]
+    pub const fn mask(self) -> u64 {
+        (u64::MAX >> (u64::BITS - self.width)) << self.low
+    }
+}
+
+/// The bits of a field, both ends included.
+///
+/// A `RangeInclusive` would have the compiler run its constructor for every field.
+///
+/// ```
+/// io_core::bitfield! {
+///     struct Control(u16) {
+///         11:8 mode;
+///     }
+/// }
+///
+/// let range = Control::MODE_RANGE;
+/// assert_eq!((range.start(), range.end(), range.len()), (8, 11, 4));
+/// assert!(range.contains(11) && !range.contains(12));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "definitions of fields make them")]
+pub struct BitRange {
+    /// The lowest bit.
+    pub start: u8,
+    /// The highest bit.
+    pub end: u8,
+}
+
+#[expect(clippy::len_without_is_empty, reason = "a field has one bit at least")]
+impl BitRange {
+    /// The lowest bit.
+    #[must_use]
+    pub const fn start(self) -> u8 {
+        self.start
+    }
+
+    /// The highest bit.
+    #[must_use]
+    pub const fn end(self) -> u8 {
+        self.end
+    }
+
+    /// The number of bits.
+    #[must_use]
+    pub fn len(self) -> usize {
+        usize::from(self.end.saturating_sub(self.start)) + 1
+    }
+
+    /// Whether `bit` is one of them.
+    #[must_use]
+    pub const fn contains(self, bit: u8) -> bool {
+        self.start <= bit && bit <= self.end
+    }
+}
+
+/// What a field does when it is read or written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "definitions of registers name them"
+)]
+pub enum FieldAccess {
+    /// It keeps what is written.
+    ReadWrite,
+    /// `#[ro]`: writing changes nothing.
+    ReadOnly,
+    /// `#[wo]`: what is read means nothing.
+    WriteOnly,
+    /// `#[w1c]`: writing ones clears it, writing zeros does nothing.
+    WriteOneToClear,
+    /// `#[rc]`: reading clears it.
+    ReadToClear,
+}
+
+/// The bits of a register for which it matters that it is read, or written.
+///
+/// This is what keeps [`Io::update`](crate::Io::update) from clearing by accident. An alias takes it over
+/// from the register whose alias it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effects {
+    /// The bits in which an update writes zeros, whatever is read there: those of write-1-to-clear and
+    /// write-only fields.
+    pub(super) write: u64,
+    /// The bits that a read clears.
+    pub(super) read: u64,
+}
+
+impl Effects {
+    /// No bits.
+    pub(super) const NONE: Self = Self { write: 0, read: 0 };
+
+    /// Those of these fields.
+    pub(super) const fn of_fields(mut fields: &[Field]) -> Self {
+        let mut effects = Self::NONE;
+        while let [field, rest @ ..] = fields {
+            match field.access {
+                FieldAccess::ReadWrite | FieldAccess::ReadOnly => {}
+                FieldAccess::WriteOnly | FieldAccess::WriteOneToClear => {
+                    effects.write |= field.mask();
+                }
+                FieldAccess::ReadToClear => effects.read |= field.mask(),
+            }
+            fields = rest;
+        }
+        effects
+    }
+
+    /// These and `other`.
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self {
+            write: self.write | other.write,
+            read: self.read | other.read,
+        }
+    }
+}
+
+/// A value that has more bits than the field that it is for.
+///
+/// ```
+/// io_core::bitfield! {
+///     struct Config(u8) {
+///         3:0 nibble;
+///     }
+/// }
+///
+/// let error = Config::zeroed().try_with_nibble(0x1f_u8).unwrap_err();
+/// assert_eq!((error.value(), error.width()), (Some(0x1f), 4));
+/// assert_eq!(error.to_string(), "0x1f does not fit in a field of 4 bits");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FieldError {
+    value: Option<u64>,
+    width: u32,
+}
+
+impl FieldError {
+    /// The value; `None` if it does not even fit in the register.
+    #[must_use]
+    pub fn value(&self) -> Option<u64> {
+        self.value
+    }
+
+    /// The number of bits of the field.
+    #[must_use]
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.value {
+            Some(value) => write!(f, "{value:#x}")?,
+            None => write!(f, "the value")?,
+        }
+        let unit = if self.width == 1 { "bit" } else { "bits" };
+        write!(f, " does not fit in a field of {} {unit}", self.width)
+    }
+}
+
+impl std::error::Error for FieldError {}
+
+/// The `N` bits of `raw` from bit `low` on.
+#[doc(hidden)]
+#[inline]
+pub fn get<T: Integer, const N: u32>(raw: T, low: u32) -> Bounded<T, N> {
+    Bounded::masked((raw >> low).into())
+}
+
+/// `raw` with `value` in the `N` bits from `low` on.
+///
+/// Not of the type with fields: what that implements would be looked up for each of its setters.
+#[doc(hidden)]
+#[inline]
+pub fn with<T: Integer, const N: u32>(raw: T, low: u32, value: impl Into<Bounded<T, N>>) -> T {
+    value.into().put_in(raw, low)
+}
+
+/// The same, if `value` has no more than `N` bits, as the type with fields.
+#[doc(hidden)]
+#[inline]
+pub fn try_with<T: Integer, const N: u32, B: From<T>>(
+    raw: T,
+    low: u32,
+    value: impl TryInto<T>,
+) -> Result<B, FieldError> {
+    let value = value.try_into().ok();
+    match value.and_then(Bounded::<_, N>::try_new) {
+        Some(value) => Ok(B::from(value.put_in(raw, low))),
+        None => Err(FieldError {
+            value: value.map(Into::into),
+            width: N,
+        }),
+    }
+}
+
+/// Prints a value as hexadecimal number and by field: `CTRL { raw: 0x00000031, mode: 3, enable: 1 }`.
+#[doc(hidden)]
+#[inline]
+pub fn debug<B: Bitfield>(raw: B::Storage, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    // Hands on what is not generic: that would be compiled for every register.
+    let digits = 2 * size_of::<B::Storage>();
+    debug_fields(B::NAME, (raw.into(), digits), B::FIELDS, f)
+}
+
+/// Prints a value, which has so many digits.
+fn debug_fields(
+    name: &str,
+    (value, digits): (u64, usize),
+    fields: &[Field],
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let mut output = f.debug_struct(name);
+    output.field(
+        "raw",
+        &format_args!("{value:#0width$x}", width = 2 + digits),
+    );
+    for field in fields {
+        output.field(field.name, &((value & field.mask()) >> field.low));
+    }
+    output.finish()
+}

@@ -1,0 +1,193 @@
+//! The IOMMU context that devices share.
+
+use crate::{
+    VfioDevice,
+    container::Container,
+    dma::{IommufdDma, Type1Dma},
+    iommufd::Iommufd,
+};
+use io_core::{Error, ErrorKind, Result, dma::DmaSpace, pci::PciAddress};
+use pci_host::Host;
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+/// Which of the kernel's interfaces to the IOMMU is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IommuMode {
+    /// iommufd where the kernel has it, and type 1 otherwise; never without an IOMMU.
+    #[default]
+    Auto,
+    /// iommufd, and the device's own node (`/dev/iommu`, `/dev/vfio/devices/vfioN`). Linux 6.2 and later, if it is
+    /// built in.
+    Iommufd,
+    /// A container with groups, and its type 1 version 2 IOMMU (`/dev/vfio/vfio`, `/dev/vfio/GROUP`).
+    Type1,
+    /// No IOMMU: the device reaches all memory of the machine.
+    NoIommu(UnsafeNoIommu),
+}
+
+/// The statement that a device may be used without an IOMMU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnsafeNoIommu(());
+
+impl UnsafeNoIommu {
+    /// States it.
+    ///
+    /// # Safety
+    ///
+    /// Without an IOMMU a device writes wherever it is told to. The driver tells it no addresses but those of
+    /// memory that it owns, and keeps that memory until the device has been reset.
+    #[must_use]
+    #[expect(unsafe_code, reason = "it is the caller who answers for the device")]
+    pub const unsafe fn new() -> Self {
+        Self(())
+    }
+}
+
+impl fmt::Display for IommuMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Iommufd => "iommufd",
+            Self::Type1 => "type1",
+            Self::NoIommu(_) => "noiommu",
+        })
+    }
+}
+
+impl FromStr for IommuMode {
+    type Err = Error;
+
+    /// `auto`, `iommufd` or `type1`. There is no word for the absence of an IOMMU: that is stated by
+    /// [`UnsafeNoIommu`].
+    fn from_str(word: &str) -> Result<Self> {
+        match word {
+            "auto" => Ok(Self::Auto),
+            "iommufd" => Ok(Self::Iommufd),
+            "type1" => Ok(Self::Type1),
+            _ => {
+                let message = format!("{word} is no IOMMU mode: auto, iommufd and type1 are");
+                Err(Error::new(ErrorKind::InvalidInput, message))
+            }
+        }
+    }
+}
+
+/// An IOMMU context: devices that are opened in the same one see the same memory at the same addresses.
+///
+/// Cloning it gives another handle to the same one. It lives as long as a device, a BAR or a buffer of it does.
+#[derive(Debug, Clone)]
+pub struct VfioContext {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    host: Host,
+    kind: Kind,
+    /// Known once a device is in it, because it is the device's IOMMU.
+    dma: OnceLock<DmaSpace>,
+    /// Held by who asks for the addresses, so that the last answer counts all devices.
+    asking: Mutex<()>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Type1(Arc<Container>),
+    Iommufd(Arc<Iommufd>),
+    NoIommu(Arc<Container>),
+}
+
+impl VfioContext {
+    /// A context without devices.
+    ///
+    /// # Errors
+    ///
+    /// The kernel has no such interface, its module is not loaded, or this user may not use it. Each says what to
+    /// do about it.
+    pub fn new(host: &Host, mode: IommuMode) -> Result<Self> {
+        let kind = match mode {
+            IommuMode::Iommufd => Kind::Iommufd(Arc::new(Iommufd::open(host)?)),
+            IommuMode::Type1 => Kind::Type1(Arc::new(Container::type1(host)?)),
+            IommuMode::NoIommu(_) => Kind::NoIommu(Arc::new(Container::without_iommu(host)?)),
+            IommuMode::Auto => match Iommufd::open(host) {
+                Ok(iommufd) if iommufd.has_devices(host) => Kind::Iommufd(Arc::new(iommufd)),
+                Ok(_) => Kind::Type1(Arc::new(Container::type1(host)?)),
+                Err(error) => {
+                    log::debug!("no iommufd, and so type 1: {error}");
+                    Kind::Type1(Arc::new(Container::type1(host)?))
+                }
+            },
+        };
+        let inner = Inner {
+            host: host.clone(),
+            kind,
+            dma: OnceLock::new(),
+            asking: Mutex::default(),
+        };
+        let context = Self {
+            inner: Arc::new(inner),
+        };
+        log::debug!("an IOMMU context of {}", context.mode());
+        Ok(context)
+    }
+
+    /// Which interface it uses: never [`IommuMode::Auto`].
+    #[must_use]
+    #[expect(unsafe_code, reason = "who made the context has stated it")]
+    pub fn mode(&self) -> IommuMode {
+        match self.inner.kind {
+            Kind::Type1(_) => IommuMode::Type1,
+            Kind::Iommufd(_) => IommuMode::Iommufd,
+            // SAFETY: who made the context has stated it.
+            Kind::NoIommu(_) => IommuMode::NoIommu(unsafe { UnsafeNoIommu::new() }),
+        }
+    }
+
+    /// Opens the device at `address` in it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`VfioDevice::open`].
+    pub fn open(&self, address: PciAddress) -> Result<VfioDevice> {
+        let function = self.inner.host.function(address)?;
+        crate::device::check_driver(&function)?;
+        let host = &self.inner.host;
+        let file = match &self.inner.kind {
+            Kind::Type1(container) | Kind::NoIommu(container) => container.device(host, &function),
+            Kind::Iommufd(iommufd) => iommufd.device(host, &function),
+        }?;
+        self.learn_addresses()?;
+        VfioDevice::new(file, function, self.clone())
+    }
+
+    /// What its devices see of memory. `None` before there is a device in it, and without an IOMMU.
+    #[must_use]
+    pub fn dma(&self) -> Option<&DmaSpace> {
+        self.inner.dma.get()
+    }
+
+    /// Asks for the addresses that there are, now that there is a device.
+    fn learn_addresses(&self) -> Result<()> {
+        let asking = self.inner.asking.lock();
+        let _asking = asking.unwrap_or_else(PoisonError::into_inner);
+        if let Some(dma) = self.inner.dma.get() {
+            return dma.refresh();
+        }
+        let space = match &self.inner.kind {
+            Kind::Type1(container) => DmaSpace::new(Box::new(Type1Dma(Arc::clone(container))))?,
+            Kind::Iommufd(iommufd) => DmaSpace::new(Box::new(IommufdDma(Arc::clone(iommufd))))?,
+            Kind::NoIommu(_) => return Ok(()),
+        };
+        self.inner.dma.get_or_init(|| space);
+        Ok(())
+    }
+}
+
+/// The error of a context that cannot be had.
+pub(crate) fn unsupported(message: impl Into<String>, hint: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, message).with_hint(hint)
+}

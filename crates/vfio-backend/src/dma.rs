@@ -1,0 +1,187 @@
+//! Memory for devices, through either of the kernel's interfaces.
+#![expect(unsafe_code, reason = "lets devices write to memory")]
+
+use crate::{
+    capability,
+    container::Container,
+    iommufd::Iommufd,
+    pages::Pages,
+    sys::{
+        iommufd::{self, address},
+        type1,
+    },
+};
+use io_core::{
+    Error, ErrorKind, Result,
+    dma::{DmaDirection, DmaLimits, DmaOps, DmaPages, Iova, IovaRange, PageSize},
+};
+use iommufd_bindings::{
+    iommufd_ioas_map_flags_IOMMU_IOAS_MAP_FIXED_IOVA as FIXED_IOVA,
+    iommufd_ioas_map_flags_IOMMU_IOAS_MAP_READABLE as READABLE,
+    iommufd_ioas_map_flags_IOMMU_IOAS_MAP_WRITEABLE as WRITEABLE,
+};
+use nix::{
+    errno::Errno,
+    sys::resource::{Resource, getrlimit},
+};
+use std::{io, os::fd::AsFd, sync::Arc};
+use vfio_bindings::bindings::vfio::{
+    VFIO_DMA_MAP_FLAG_READ, VFIO_DMA_MAP_FLAG_WRITE, VFIO_IOMMU_INFO_CAPS, VFIO_IOMMU_INFO_PGSIZES,
+    VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE,
+};
+
+/// `VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL` of include/uapi/linux/vfio.h.
+const CAP_DMA_AVAIL: u32 = 3;
+
+/// The memory of a container with a type 1 IOMMU.
+#[derive(Debug)]
+pub(crate) struct Type1Dma(pub Arc<Container>);
+
+impl DmaOps for Type1Dma {
+    fn limits(&self) -> Result<DmaLimits> {
+        let (info, bytes) = type1::get_info(self.0.as_fd())
+            .map_err(|e| os_error("ask what the IOMMU can do", e))?;
+        let mut limits = DmaLimits {
+            // What kernels before 5.4 do not say.
+            ranges: vec![IovaRange::ALL],
+            page_sizes: 0x1000,
+            mappings: None,
+        };
+        if info.flags & VFIO_IOMMU_INFO_PGSIZES != 0 {
+            limits.page_sizes = info.iova_pgsizes;
+        }
+        if info.flags & VFIO_IOMMU_INFO_CAPS == 0 {
+            return Ok(limits);
+        }
+        for capability in capability::chain(&bytes, info.cap_offset) {
+            match u32::from(capability.id) {
+                VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE => {
+                    let pairs = capability.pairs(0, 8);
+                    let ranges = pairs.filter_map(|(first, last)| IovaRange::new(first, last));
+                    limits.ranges = ranges.collect();
+                }
+                CAP_DMA_AVAIL => limits.mappings = capability.u32(0),
+                _ => {}
+            }
+        }
+        Ok(limits)
+    }
+
+    fn pages(&self, len: usize, pages: PageSize) -> Result<Box<dyn DmaPages>> {
+        Ok(Box::new(Pages::new(len, pages)?))
+    }
+
+    unsafe fn map(
+        &self,
+        memory: *mut u8,
+        len: usize,
+        iova: Iova,
+        direction: DmaDirection,
+    ) -> Result<()> {
+        let flags = match direction {
+            DmaDirection::ToDevice => VFIO_DMA_MAP_FLAG_READ,
+            DmaDirection::FromDevice => VFIO_DMA_MAP_FLAG_WRITE,
+            DmaDirection::Both => VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+        };
+        let container = self.0.as_fd();
+        // SAFETY: the caller has shown it.
+        unsafe { type1::map(container, address(memory), iova.raw(), bytes(len), flags) }
+            .map_err(|errno| map_error(len, iova, errno))
+    }
+
+    fn unmap(&self, iova: Iova, len: usize) -> Result<()> {
+        whole(
+            type1::unmap(self.0.as_fd(), iova.raw(), bytes(len)),
+            iova,
+            len,
+        )
+    }
+}
+
+/// The memory of an address space of iommufd.
+#[derive(Debug)]
+pub(crate) struct IommufdDma(pub Arc<Iommufd>);
+
+impl DmaOps for IommufdDma {
+    fn limits(&self) -> Result<DmaLimits> {
+        let (ranges, alignment) = iommufd::ioas_ranges(self.0.as_fd(), self.0.ioas())
+            .map_err(|e| os_error("ask which addresses the IOMMU has", e))?;
+        let ranges = ranges.into_iter();
+        Ok(DmaLimits {
+            ranges: ranges
+                .filter_map(|(first, last)| IovaRange::new(first, last))
+                .collect(),
+            // The kernel tells the smallest size only.
+            page_sizes: alignment.max(0x1000),
+            mappings: None,
+        })
+    }
+
+    fn pages(&self, len: usize, pages: PageSize) -> Result<Box<dyn DmaPages>> {
+        Ok(Box::new(Pages::new(len, pages)?))
+    }
+
+    unsafe fn map(
+        &self,
+        memory: *mut u8,
+        len: usize,
+        iova: Iova,
+        direction: DmaDirection,
+    ) -> Result<()> {
+        let flags = FIXED_IOVA
+            | match direction {
+                DmaDirection::ToDevice => READABLE,
+                DmaDirection::FromDevice => WRITEABLE,
+                DmaDirection::Both => READABLE | WRITEABLE,
+            };
+        let (space, ioas) = (self.0.as_fd(), self.0.ioas());
+        // SAFETY: the caller has shown it.
+        unsafe { iommufd::ioas_map(space, ioas, address(memory), iova.raw(), bytes(len), flags) }
+            .map_err(|errno| map_error(len, iova, errno))
+    }
+
+    fn unmap(&self, iova: Iova, len: usize) -> Result<()> {
+        let done = iommufd::ioas_unmap(self.0.as_fd(), self.0.ioas(), iova.raw(), bytes(len));
+        whole(done, iova, len)
+    }
+}
+
+fn bytes(len: usize) -> u64 {
+    u64::try_from(len).expect("no length has more than 64 bits")
+}
+
+fn os_error(what: &str, errno: Errno) -> Error {
+    Error::from_os(format!("cannot {what}"), io::Error::from(errno))
+}
+
+/// Why memory cannot be mapped.
+fn map_error(len: usize, iova: Iova, errno: Errno) -> Error {
+    let error = os_error(&format!("map {len:#x} bytes for a device at {iova}"), errno);
+    match errno {
+        Errno::ENOMEM => {
+            let limit = getrlimit(Resource::RLIMIT_MEMLOCK).map_or(0, |(soft, _)| soft);
+            error.with_hint(format!(
+                "this user may lock {limit} bytes of memory (ulimit -l), all mappings together, and {len} more are \
+                 needed; raise it: a line `USER - memlock KIBIBYTES` in /etc/security/limits.conf, or LimitMEMLOCK= of \
+                 a systemd unit"
+            ))
+        }
+        Errno::ENOSPC => error.with_hint(
+            "the kernel's limit of mappings is reached (dma_entry_limit of vfio_iommu_type1): use fewer, larger ones",
+        ),
+        Errno::EFAULT => error.with_hint("the kernel maps ordinary memory only, and no BARs, through this interface"),
+        _ => error,
+    }
+}
+
+/// Turns anything but a whole unmapping into an error.
+fn whole(done: nix::Result<u64>, iova: Iova, len: usize) -> Result<()> {
+    match done {
+        Ok(done) if done == bytes(len) => Ok(()),
+        Ok(done) => Err(Error::new(
+            ErrorKind::Other,
+            format!("the kernel unmapped {done:#x} of the {len:#x} bytes at {iova}"),
+        )),
+        Err(errno) => Err(os_error(&format!("unmap {len:#x} bytes at {iova}"), errno)),
+    }
+}

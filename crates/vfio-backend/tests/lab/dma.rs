@@ -1,0 +1,204 @@
+//! Memory that real devices read and write, behind a real IOMMU.
+
+use crate::{
+    bound::{Bound, EDU, EDU_BEHIND_PORT, modes},
+    edu::{ADDRESS_BITS, Edu},
+};
+use io_core::{
+    AccessWidth, Io,
+    dma::{DmaBuffer, DmaDirection, DmaOptions, DmaSpace, Iova, PageSize},
+};
+use std::fs;
+use vfio_backend::VfioContext;
+
+fn options() -> DmaOptions {
+    DmaOptions::default().address_bits(ADDRESS_BITS)
+}
+
+/// A shared buffer that holds these bytes.
+fn buffer(space: &DmaSpace, bytes: &[u8]) -> DmaBuffer {
+    let mut memory = space.allocate(4096, options()).unwrap();
+    let (start, _) = memory.split_at_mut(bytes.len());
+    start.copy_from_slice(bytes);
+    memory.share().unwrap()
+}
+
+fn bytes(buffer: &DmaBuffer, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    buffer
+        .view()
+        .copy_to_slice(0, &mut bytes, AccessWidth::Auto)
+        .unwrap();
+    bytes
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn a_device_reads_memory_and_writes_it_elsewhere() {
+    let image: Vec<u8> = (0..=255).cycle().take(2048).collect();
+    for mode in modes() {
+        let bound = Bound::new(EDU);
+        let device = bound.open_in(mode);
+        device.set_bus_master(true).unwrap();
+        let (bar, space) = (device.bar(0).unwrap(), device.dma().unwrap());
+        let from = buffer(space, &image);
+        let to = buffer(space, &[]);
+        assert!(from.iova().raw() < 1 << ADDRESS_BITS);
+        Edu(&bar).read(from.iova(), 2048);
+        Edu(&bar).write(to.iova(), 2048);
+        assert_eq!(bytes(&to, 2048), image, "{mode}");
+        assert_eq!(bytes(&to, 4096)[2048..], [0; 2048], "{mode}");
+    }
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn devices_of_one_context_see_the_same_memory() {
+    for mode in modes() {
+        let (one, two) = (Bound::new(EDU), Bound::new(EDU_BEHIND_PORT));
+        let context = VfioContext::new(&one.host, mode).unwrap();
+        assert!(context.dma().is_none(), "no device, and no IOMMU");
+        let devices = [&one, &two].map(|bound| context.open(bound.address).unwrap());
+        let space = context.dma().unwrap();
+        let (from, to) = (buffer(space, b"one for both"), buffer(space, &[]));
+        let bars = devices.each_ref().map(|device| {
+            device.set_bus_master(true).unwrap();
+            device.bar(0).unwrap()
+        });
+        for bar in &bars {
+            Edu(bar).read(from.iova(), 12);
+        }
+        for bar in &bars {
+            to.view().fill(0, 12, 0, AccessWidth::Auto).unwrap();
+            Edu(bar).write(to.iova(), 12);
+            assert_eq!(bytes(&to, 12), b"one for both", "{mode}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn what_is_unmapped_or_mapped_for_the_other_direction_the_device_does_not_change() {
+    for mode in modes() {
+        let bound = Bound::new(EDU);
+        let device = bound.open_in(mode);
+        device.set_bus_master(true).unwrap();
+        let (bar, space) = (device.bar(0).unwrap(), device.dma().unwrap());
+        let source = buffer(space, b"overwritten");
+        Edu(&bar).read(source.iova(), 11);
+
+        let mut memory = space
+            .allocate(4096, options().direction(DmaDirection::ToDevice))
+            .unwrap();
+        memory[..4].copy_from_slice(b"kept");
+        let read_only = memory.share().unwrap();
+        Edu(&bar).write(read_only.iova(), 11);
+        assert_eq!(&bytes(&read_only, 4), b"kept", "{mode}");
+
+        let target = buffer(space, b"kept");
+        let iova = target.iova();
+        let memory = target.unshare().unwrap();
+        Edu(&bar).write(iova, 11);
+        assert_eq!(&memory[..4], b"kept", "{mode}");
+        // Mapped again, at the same address, it is reached again.
+        let again = memory.share().unwrap();
+        assert_eq!(again.iova(), iova);
+        Edu(&bar).write(iova, 11);
+        assert_eq!(&bytes(&again, 11), b"overwritten", "{mode}");
+    }
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn addresses_are_those_that_the_kernel_tells_and_no_others() {
+    for mode in modes() {
+        let bound = Bound::new(EDU);
+        let device = bound.open_in(mode);
+        let space = device.dma().unwrap();
+        let limits = space.limits();
+        assert_eq!(limits.granule(), 0x1000);
+        // The interrupt window of x86 (Intel SDM volume 3, section 12.11.1) is a hole.
+        let window = 0xfee0_0000;
+        let covered = |at| {
+            limits
+                .ranges
+                .iter()
+                .any(|r| r.first() <= at && at <= r.last())
+        };
+        assert!(!covered(window) && covered(0x1000), "{:?}", limits.ranges);
+        let at = |iova| {
+            space
+                .allocate(4096, options().at(Iova::new(iova)))
+                .unwrap()
+                .share()
+        };
+        let error = at(window).unwrap_err();
+        assert!(
+            error.to_string().contains("0xfee00000 are not free"),
+            "{error}"
+        );
+        let fixed = at(0x10_0000).unwrap();
+        assert_eq!(fixed.iova().raw(), 0x10_0000);
+        assert!(at(0x10_0000).is_err(), "taken");
+        drop(fixed);
+        assert!(at(0x10_0000).is_ok(), "free again");
+        let last = limits.ranges.last().unwrap().last();
+        assert!(
+            at(last - 0xfff).is_ok(),
+            "the last page, whose end is included"
+        );
+        assert!(at(last + 1).is_err());
+    }
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn memory_of_the_caller_can_be_mapped() {
+    for mode in modes() {
+        let bound = Bound::new(EDU);
+        let device = bound.open_in(mode);
+        let space = device.dma().unwrap();
+        let mut memory = memmap2::MmapMut::map_anon(8192).unwrap();
+        let map = |memory, len| {
+            // SAFETY: there is no other reference to the memory, which is unmapped from the device before it is freed.
+            #[expect(unsafe_code, reason = "maps memory of its own")]
+            unsafe {
+                space.map_memory(memory, len, options())
+            }
+        };
+        let mapping = map(memory.as_mut_ptr(), 8192).unwrap();
+        assert!(mapping.iova().raw() % 4096 == 0 && mapping.len() == 8192);
+        let error = map(memory.as_mut_ptr().wrapping_add(1), 4096).unwrap_err();
+        assert!(
+            error.to_string().contains("whole pages of 0x1000 bytes"),
+            "{error}"
+        );
+        mapping.unmap().unwrap();
+    }
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn huge_pages_are_used_when_there_are_some_and_small_ones_only_when_allowed() {
+    let pool = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
+    for mode in modes() {
+        let bound = Bound::new(EDU);
+        let device = bound.open_in(mode);
+        let space = device.dma().unwrap();
+        let huge = DmaOptions::default().pages(PageSize::Huge2M);
+        fs::write(pool, "0").unwrap();
+        let error = space.allocate(1, huge).unwrap_err();
+        assert!(error.hint().unwrap().contains("nr_hugepages"), "{error}");
+        let small = DmaOptions::default().pages_if_possible(PageSize::Huge2M);
+        assert_eq!(space.allocate(1, small).unwrap().len(), 4096);
+
+        fs::write(pool, "2").unwrap();
+        let buffer = space.allocate(3 << 20, huge).unwrap().share().unwrap();
+        assert_eq!(
+            (buffer.len(), buffer.iova().raw() % (1 << 21)),
+            (4 << 20, 0)
+        );
+        drop(buffer);
+        fs::write(pool, "0").unwrap();
+    }
+}

@@ -1,0 +1,221 @@
+//! The lab's tests, and the virtual machines that they run in.
+//!
+//! A test that stands in a module called after one of the machines below runs there and nowhere else. All other tests
+//! run in the machines that are for everything.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::error::{Context, Result};
+use crate::program;
+use crate::static_build;
+use crate::stream::{say, stream};
+
+/// How long one test program may take in the guest, in seconds.
+const TEST_SECONDS: u32 = 240;
+
+/// How long all lab tests in one guest may take.
+const LAB_SECONDS: &str = "600";
+
+/// A virtual machine.
+pub struct Vm {
+    /// Its name, and that of the modules of tests which are for it alone.
+    name: &'static str,
+    /// Whether tests that name no machine run in it.
+    everything: bool,
+    /// The arguments for `cargo xtask lab`.
+    arguments: &'static [&'static str],
+}
+
+/// The machine of `cargo xtask test`.
+pub const STOCK: &[Vm] = &[Vm {
+    name: "stock",
+    everything: true,
+    arguments: &[],
+}];
+
+/// The machines that `--full` adds.
+pub const FULL: &[Vm] = &[
+    Vm {
+        name: "full",
+        everything: true,
+        arguments: &["--kernel", "full"],
+    },
+    Vm {
+        name: "noiommu",
+        everything: false,
+        arguments: &["--kernel", "full", "--iommu", "none"],
+    },
+    Vm {
+        name: "amd",
+        everything: false,
+        arguments: &["--kernel", "full", "--iommu", "amd"],
+    },
+    Vm {
+        name: "virtio",
+        everything: false,
+        arguments: &["--kernel", "full", "--iommu", "virtio"],
+    },
+    Vm {
+        name: "qemu10",
+        everything: false,
+        arguments: &[
+            "--kernel",
+            "full",
+            "--qemu-version",
+            "10",
+            "--devices",
+            "igb",
+        ],
+    },
+];
+
+/// A test program, and the tests in it.
+struct Program {
+    path: PathBuf,
+    tests: Vec<String>,
+}
+
+/// Runs the lab tests of all packages in `vms`: those tests, and with those options, that `arguments` for the test
+/// programs say. `xtask` is our own program.
+pub fn run(
+    vms: &[Vm],
+    arguments: &[String],
+    xtask: &Path,
+    results: &mut Vec<String>,
+) -> Result<()> {
+    say("xtask: building the lab tests");
+    let mut programs = Vec::new();
+    for path in static_build::lab_tests()? {
+        let tests = list(&path, arguments)?;
+        programs.push(Program { path, tests });
+    }
+    let mut outcome = Ok(());
+    for vm in vms {
+        let ran = run_in(vm, &programs, arguments, xtask, results)
+            .context(|| format!("in the machine {}", vm.name));
+        outcome = outcome.and(ran);
+    }
+    let all = programs.iter().flat_map(|program| &program.tests);
+    let elsewhere = all
+        .filter(|test| !vms.iter().any(|vm| vm.runs(test)))
+        .count();
+    if elsewhere > 0 {
+        say(&format!(
+            "xtask: {elsewhere} lab tests are for other machines; --full runs all"
+        ));
+    }
+    outcome
+}
+
+impl Vm {
+    /// Whether the test of this name, such as `module::a_test`, runs here.
+    fn runs(&self, test: &str) -> bool {
+        let modules = test.rsplit_once("::").map_or("", |(modules, _)| modules);
+        let known = |module: &&str| STOCK.iter().chain(FULL).any(|vm| vm.name == *module);
+        let named = modules.split("::").find(known);
+        named.map_or(self.everything, |name| name == self.name)
+    }
+}
+
+/// The ignored tests of a program. It is linked statically, so that it runs here too; and no test does.
+fn list(program: &Path, arguments: &[String]) -> Result<Vec<String>> {
+    let mut command = Command::new(program);
+    command.args(["--list", "--ignored"]).args(arguments);
+    let list = program::run(&mut command)?;
+    let list = String::from_utf8_lossy(&list).into_owned();
+    let tests = list.lines().filter_map(|line| line.strip_suffix(": test"));
+    Ok(tests.map(str::to_owned).collect())
+}
+
+/// Runs the tests that are for `vm`, in one guest.
+fn run_in(
+    vm: &Vm,
+    programs: &[Program],
+    arguments: &[String],
+    xtask: &Path,
+    results: &mut Vec<String>,
+) -> Result<()> {
+    let mut script = "status=0; ".to_owned();
+    let mut expected = 0;
+    for Program { path, tests } in programs {
+        let tests: Vec<&str> = tests
+            .iter()
+            .map(String::as_str)
+            .filter(|test| vm.runs(test))
+            .collect();
+        if tests.is_empty() {
+            continue;
+        }
+        expected += 1;
+        let path = shlex::try_quote(path.to_str().ok_or("cargo's target folder is not UTF-8")?)?;
+        let words = shlex::try_join(tests.into_iter().chain(options(arguments)))?;
+        script += &format!(
+            "echo {path}; timeout -s KILL {TEST_SECONDS} {path} --ignored --exact --test-threads=1 {words} || status=1; "
+        );
+    }
+    if expected == 0 {
+        say(&format!("\nxtask: no test is for the machine {}", vm.name));
+        return Ok(());
+    }
+    script += "exit $status";
+    let before = results.len();
+    // It ends when we do, however that is.
+    let mut lab = Command::new("setpriv");
+    lab.args(["--pdeathsig", "TERM"])
+        .arg(xtask)
+        .args(["lab", "--qmp", "--timeout", LAB_SECONDS])
+        .args(vm.arguments)
+        .arg("--share")
+        .arg(static_build::target_folder()?)
+        .args(["--", "sh", "-c", &script]);
+    stream(&mut lab, results)?;
+    let ended = results.len() - before;
+    if ended < expected {
+        return Err(format!("only {ended} of {expected} test programs came to their end").into());
+    }
+    Ok(())
+}
+
+/// Those of `arguments` that say how tests run, and not which. `--test-threads` is ours: they share the devices.
+fn options(arguments: &[String]) -> impl Iterator<Item = &str> {
+    let mut arguments = arguments.iter().map(String::as_str);
+    std::iter::from_fn(move || {
+        loop {
+            match arguments.next()? {
+                "--skip" | "--test-threads" => drop(arguments.next()),
+                "--exact" | "--ignored" | "--include-ignored" => {}
+                other if other.starts_with("--skip=") || other.starts_with("--test-threads=") => {}
+                option if option.starts_with('-') => return Some(option),
+                _ => {}
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FULL, STOCK, options};
+
+    #[test]
+    fn a_test_runs_in_the_machine_that_its_module_names_or_where_everything_does() {
+        let machines = |test| {
+            let vms = STOCK.iter().chain(FULL).filter(|vm| vm.runs(test));
+            vms.map(|vm| vm.name).collect::<Vec<_>>()
+        };
+        assert_eq!(machines("a_test"), ["stock", "full"]);
+        assert_eq!(machines("errors::a_test"), ["stock", "full"]);
+        assert_eq!(machines("noiommu::a_test"), ["noiommu"]);
+        assert_eq!(machines("errors::amd::a_test"), ["amd"]);
+        assert_eq!(machines("full::a_test"), ["full"]);
+        // A test's own name names no machine.
+        assert_eq!(machines("full"), ["stock", "full"]);
+    }
+
+    #[test]
+    fn what_chooses_tests_is_not_passed_on() {
+        let words = "name --nocapture --skip other --test-threads=1 --exact --test-threads 2 -q";
+        let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+        assert_eq!(options(&words).collect::<Vec<_>>(), ["--nocapture", "-q"]);
+    }
+}
