@@ -1,0 +1,210 @@
+//! The driver on QEMU's edu, in the lab.
+#![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stderr, reason = "it is shown if a test fails")]
+
+use edu::{Edu, MEMORY_SIZE};
+use io_core::{
+    Bar, ConfigSpace, ErrorKind, Io, PciDevice, Result,
+    dma::DmaSpace,
+    irq::{
+        InterruptKind::{self, Intx, Msi},
+        Interrupts,
+    },
+    pci::PciAddress,
+};
+use pci_host::Host;
+use std::time::Duration;
+use vfio_backend::{IommuMode, VfioContext, VfioDevice};
+
+/// A function that is bound to vfio-pci until this is dropped.
+struct Bound {
+    host: Host,
+    address: PciAddress,
+}
+
+impl Bound {
+    fn new(address: &str) -> Self {
+        lab_guest::fact("kernel");
+        let (host, address) = (Host::system(), address.parse().unwrap());
+        let function = host.function(address).unwrap();
+        let plan = host.plan_bind(&function, "vfio-pci").unwrap();
+        host.execute(&plan, Duration::from_secs(10)).unwrap();
+        Self { host, address }
+    }
+
+    fn open(&self, mode: IommuMode) -> VfioDevice {
+        let context = VfioContext::new(&self.host, mode).unwrap();
+        context.open(self.address).unwrap()
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        let function = self.host.function(self.address).unwrap();
+        let plan = self.host.plan_release(&function);
+        self.host.execute(&plan, Duration::ZERO).unwrap();
+    }
+}
+
+/// A device whose BARs are reached by calls, as those of many backends are.
+#[derive(Debug)]
+struct ByCalls(VfioDevice);
+
+impl PciDevice for ByCalls {
+    fn address(&self) -> PciAddress {
+        self.0.address()
+    }
+
+    fn config(&self) -> ConfigSpace<'_> {
+        self.0.config()
+    }
+
+    fn bar(&self, index: u8) -> Result<Bar> {
+        self.0.bar_by_calls(index)
+    }
+
+    fn interrupts(&self) -> Option<&dyn Interrupts> {
+        PciDevice::interrupts(&self.0)
+    }
+
+    fn dma(&self) -> Option<&DmaSpace> {
+        self.0.dma()
+    }
+
+    fn reset(&self) -> Result<()> {
+        self.0.reset()
+    }
+}
+
+/// Runs `test` on both of the lab's edus (docs/lab.md), in each mode that the kernel has.
+fn on_each(test: impl Fn(&VfioDevice)) {
+    let modes: &[IommuMode] = match lab_guest::fact("kernel").as_str() {
+        "full" => &[IommuMode::Type1, IommuMode::Iommufd],
+        _ => &[IommuMode::Type1],
+    };
+    for address in ["00:03.0", "01:00.0"] {
+        for mode in modes {
+            eprintln!("{address}, {mode}");
+            let bound = Bound::new(address);
+            test(&bound.open(*mode));
+        }
+    }
+}
+
+/// The driver, waiting in each way that there is.
+fn in_each_way(device: &dyn PciDevice, test: impl Fn(&Edu<'_>)) {
+    let ways: [Option<InterruptKind>; 3] = [None, Some(Msi), Some(Intx)];
+    for way in ways {
+        eprintln!("  {way:?}");
+        let mut edu = Edu::new(device).unwrap();
+        if let Some(kind) = way {
+            edu.use_interrupt_of(kind).unwrap();
+        }
+        test(&edu);
+    }
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn the_device_is_known_and_alive() {
+    on_each(|device| {
+        let edu = Edu::new(device).unwrap();
+        // QEMU's docs/specs/edu.rst: 0x010000ed is version 1.0.
+        assert_eq!(edu.version(), (1, 0));
+        for value in [0, 1, 0xdead_beef, u32::MAX] {
+            edu.check_liveness(value).unwrap();
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn factorials_are_right_by_polling_by_msi_and_by_intx() {
+    on_each(|device| {
+        in_each_way(device, |edu| {
+            for (n, factorial) in [(0, 1), (1, 1), (5, 120), (12, 479_001_600)] {
+                assert_eq!(edu.factorial(n).unwrap(), factorial);
+            }
+            assert_eq!(
+                edu.factorial(13).unwrap_err().kind(),
+                ErrorKind::InvalidInput
+            );
+        });
+    });
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn what_is_raised_comes_and_is_acknowledged() {
+    on_each(|device| {
+        let mut edu = Edu::new(device).unwrap();
+        assert_eq!(edu.raise(1).unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(edu.use_interrupt().unwrap(), Msi);
+        for kind in [Msi, Intx] {
+            edu.use_interrupt_of(kind).unwrap();
+            for causes in [1, 2, 0x8000_0000, 0x0f0f] {
+                edu.raise(causes).unwrap();
+                let pending = device
+                    .bar(0)
+                    .unwrap()
+                    .io::<0x100>()
+                    .unwrap()
+                    .try_read32(0x24);
+                assert_eq!(pending, Ok(0), "{kind}");
+            }
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn what_is_copied_to_the_device_comes_back() {
+    on_each(|device| {
+        in_each_way(device, |edu| {
+            let image: Vec<u8> = (0..=250).cycle().take(MEMORY_SIZE).collect();
+            edu.write(0, &image).unwrap();
+            edu.write(100, b"a patch").unwrap();
+            let mut all = vec![0; MEMORY_SIZE];
+            edu.read(0, &mut all).unwrap();
+            assert_eq!(&all[100..107], b"a patch");
+            assert_eq!((&all[..100], &all[107..]), (&image[..100], &image[107..]));
+            let mut end = [0; 3];
+            edu.read(MEMORY_SIZE - 3, &mut end).unwrap();
+            assert_eq!(end, image[MEMORY_SIZE - 3..]);
+            let error = edu.read(MEMORY_SIZE - 2, &mut end).unwrap_err();
+            assert!(
+                error.to_string().contains("do not fit in the 0xfff bytes"),
+                "{error}"
+            );
+        });
+    });
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn bus_mastering_is_off_when_the_driver_has_gone() {
+    on_each(|device| {
+        // PCI Local Bus 3.0 section 6.2.2: bit 2 of Command.
+        let bus_master = || device.config().try_read16(4).unwrap() & 4 != 0;
+        let edu = Edu::new(device).unwrap();
+        assert!(bus_master());
+        drop(edu);
+        assert!(!bus_master());
+    });
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn it_runs_on_a_bar_that_is_reached_by_calls() {
+    let bound = Bound::new("00:03.0");
+    let device = ByCalls(bound.open(IommuMode::Auto));
+    assert!(device.bar(0).unwrap().mmio::<4>().is_err());
+    in_each_way(&device, |edu| {
+        assert_eq!(edu.factorial(6).unwrap(), 720);
+        let mut back = [0; 9];
+        edu.write(8, b"there and").unwrap();
+        edu.read(8, &mut back).unwrap();
+        assert_eq!(&back, b"there and");
+    });
+}

@@ -1,0 +1,185 @@
+//! A pair of queues: commands go into one, completions come out of the other.
+
+use crate::{
+    command::{Command, Completion, CompletionEntry, QueueAt},
+    registers::{CAP, Doorbell, Registers},
+    ring::Ring,
+};
+use io_core::{
+    AccessError, Error, ErrorKind, Io, Result,
+    dma::{DmaBuffer, DmaOptions, DmaSpace},
+    irq::Interrupt,
+};
+use std::{
+    hint, thread,
+    time::{Duration, Instant},
+};
+
+/// How often the memory is looked at before the clock is.
+const SPINS: u32 = 200;
+
+/// A submission queue, and a completion queue of the same number and size.
+#[derive(Debug)]
+pub struct QueuePair {
+    id: u16,
+    submission: Half,
+    completion: Half,
+    /// What tells of completions; without it, the memory is looked at all the time.
+    interrupt: Option<Box<dyn Interrupt>>,
+}
+
+/// A queue in memory.
+#[derive(Debug)]
+struct Half {
+    memory: DmaBuffer,
+    /// The tail of submissions, or the head of completions.
+    ring: Ring,
+    doorbell: Doorbell,
+    /// What the doorbell was told last.
+    told: u16,
+}
+
+impl QueuePair {
+    /// Memory for queues of so many entries, which are zeros.
+    pub fn new(
+        space: &DmaSpace,
+        (id, entries): (u16, u16),
+        cap: CAP,
+        interrupt: Option<Box<dyn Interrupt>>,
+    ) -> Result<Self> {
+        let (submission, completion) = Doorbell::pair(id, cap);
+        Ok(Self {
+            id,
+            submission: Half::new::<Command>(space, entries, submission)?,
+            completion: Half::new::<CompletionEntry>(space, entries, completion)?,
+            interrupt,
+        })
+    }
+
+    /// Where the submission queue is.
+    pub fn submission(&self) -> QueueAt {
+        self.submission.at(self.id)
+    }
+
+    /// Where the completion queue is.
+    pub fn completion(&self) -> QueueAt {
+        self.completion.at(self.id)
+    }
+
+    /// The interrupt vector of the completion queue.
+    pub fn vector(&self) -> Option<u16> {
+        let vector = self.interrupt.as_ref()?.vector();
+        u16::try_from(vector).ok()
+    }
+
+    /// Puts a command into its queue, of which the controller knows after [`ring`](Self::ring). The caller knows that
+    /// there is room.
+    pub fn push(&mut self, id: u16, command: &Command) -> Result<(), AccessError> {
+        let size = size_of::<Command>();
+        let offset = size * usize::from(self.submission.ring.index());
+        let entry = self.submission.memory.view().subview::<0>(offset, size)?;
+        command.put(id, entry.try_cast()?)?;
+        self.submission.ring.advance();
+        Ok(())
+    }
+
+    /// Takes a completion out of its queue, if there is one.
+    pub fn pop(&mut self) -> Result<Option<Completion>, AccessError> {
+        let size = size_of::<CompletionEntry>();
+        let ring = &mut self.completion.ring;
+        let offset = size * usize::from(ring.index());
+        let entry = self.completion.memory.view().subview::<0>(offset, size)?;
+        let completion = Completion::take(entry.try_cast()?, ring.phase());
+        if completion.is_some() {
+            ring.advance();
+        }
+        Ok(completion)
+    }
+
+    /// Tells the controller what was pushed and popped.
+    ///
+    /// What is in memory is there before the doorbell rings: the accessor sees to it.
+    pub fn ring(&mut self, registers: Registers<'_>) -> Result<(), AccessError> {
+        // First the room for completions, and then what they will be of.
+        self.completion.tell(registers)?;
+        self.submission.tell(registers)
+    }
+
+    /// Tells the controller of all that was pushed, and waits for a completion.
+    ///
+    /// # Errors
+    ///
+    /// There is none in time.
+    pub fn wait(&mut self, registers: Registers<'_>, timeout: Duration) -> Result<Completion> {
+        if let Some(completion) = self.pop()? {
+            return Ok(completion);
+        }
+        self.ring(registers)?;
+        let deadline = Instant::now() + timeout;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let (told, completion) = match &self.interrupt {
+                Some(interrupt) => (interrupt.wait(left)?.is_some(), self.pop()?),
+                None => (true, self.look()?),
+            };
+            match completion {
+                Some(completion) if told => return Ok(completion),
+                Some(_) => {
+                    let what = "a command was completed, and its interrupt did not come";
+                    return Err(timed_out(what, timeout));
+                }
+                None if left.is_zero() => {
+                    return Err(timed_out("no command was completed", timeout));
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Looks for a completion for a while.
+    fn look(&mut self) -> Result<Option<Completion>, AccessError> {
+        for _ in 0..SPINS {
+            if let Some(completion) = self.pop()? {
+                return Ok(Some(completion));
+            }
+            hint::spin_loop();
+        }
+        // Others may have work to do.
+        thread::yield_now();
+        Ok(None)
+    }
+}
+
+impl Half {
+    /// A queue of so many `T`.
+    fn new<T>(space: &DmaSpace, entries: u16, doorbell: Doorbell) -> Result<Self> {
+        let len = size_of::<T>() * usize::from(entries);
+        Ok(Self {
+            memory: space.allocate(len, DmaOptions::default())?.share()?,
+            ring: Ring::new(entries),
+            doorbell,
+            told: 0,
+        })
+    }
+
+    fn at(&self, id: u16) -> QueueAt {
+        QueueAt {
+            id,
+            entries: self.ring.entries(),
+            at: self.memory.iova(),
+        }
+    }
+
+    fn tell(&mut self, registers: Registers<'_>) -> Result<(), AccessError> {
+        let index = self.ring.index();
+        if index != self.told {
+            registers.try_write32(self.doorbell.0, u32::from(index))?;
+            self.told = index;
+        }
+        Ok(())
+    }
+}
+
+fn timed_out(what: &str, timeout: Duration) -> Error {
+    Error::new(ErrorKind::TimedOut, format!("{what} within {timeout:?}"))
+}
