@@ -48,6 +48,8 @@
 //! ```
 
 mod accessors;
+pub mod bits;
+mod code;
 mod define;
 mod field;
 mod location;
@@ -57,7 +59,7 @@ use crate::num::Integer;
 pub(crate) use accessors::register_accessors;
 pub use field::{BitRange, Bitfield, Effects, Field, FieldAccess, FieldError};
 #[doc(hidden)]
-pub use field::{debug, get, try_with, with};
+pub use field::{debug, get, get_bool, put, put_bool, try_put};
 pub use location::{Absolute, ConstElementLoc, ConstLoc, ElementLoc, IoLoc, RegisterLoc};
 
 /// A register, or an array of them. [`register!`](crate::register!) implements it.
@@ -130,7 +132,7 @@ pub trait Array: Register {
     /// The number of elements.
     const LEN: usize;
     /// The distance from one element to the next, in bytes.
-    const STRIDE: usize;
+    const STRIDE: usize = size_of::<Self::Storage>();
 
     /// The location of the element `index`.
     ///
@@ -198,7 +200,7 @@ pub(crate) fn updatable<T: Register>(value: T) -> T {
 /// The offset of an alias of `T`, which is of the family `F`.
 #[doc(hidden)]
 #[must_use]
-pub const fn alias_offset<F, T: Register<Family = F>>() -> usize {
+pub const fn alias_offset<F, T: Single + Register<Family = F>>() -> usize {
     T::OFFSET
 }
 
@@ -210,9 +212,10 @@ pub const fn element_offset<F, T: Array + Register<Family = F>>(index: usize) ->
     T::OFFSET + index * T::STRIDE
 }
 
-/// Refuses to compile an array whose elements overlap.
+/// Refuses to compile an array without elements, and one whose elements overlap.
 #[doc(hidden)]
 pub const fn check_array<T: Array>() {
+    assert!(T::LEN > 0, "the array of registers has no elements");
     assert!(
         T::STRIDE >= size_of::<T::Storage>(),
         "the stride of the array is less than the size of an element"

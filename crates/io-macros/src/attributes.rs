@@ -1,19 +1,19 @@
 //! The attributes of a definition, sorted by what becomes of them.
 
 use crate::cursor::{Cursor, Error};
-use proc_macro::{Delimiter, Ident, TokenStream, TokenTree};
+use proc_macro::{Delimiter, Ident, TokenTree};
 
 /// The attributes that stand before a register or a field.
 #[derive(Default)]
 pub(crate) struct Attributes {
     /// Doc comments.
-    pub(crate) docs: TokenStream,
+    pub(crate) docs: Vec<TokenTree>,
     /// `#[cfg(…)]`, which holds for everything that the definition generates.
-    pub(crate) cfg: TokenStream,
+    pub(crate) cfg: Vec<TokenTree>,
     /// Lint levels and deprecation, which also make sense on a constant and on a method.
-    pub(crate) lints: TokenStream,
+    pub(crate) lints: Vec<TokenTree>,
     /// The others.
-    pub(crate) others: TokenStream,
+    pub(crate) others: Vec<TokenTree>,
     /// `#[ro]`, `#[wo]`, `#[w1c]` or `#[rc]`.
     pub(crate) access: Option<Ident>,
 }

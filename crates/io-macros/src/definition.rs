@@ -5,12 +5,12 @@ use crate::{
     cursor::{Cursor, Error},
     field::Field,
 };
-use proc_macro::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use proc_macro::{Delimiter, Group, Ident, TokenTree};
 
 /// A type with fields: all of a `bitfield!`, and the half of a register that is not its location.
 pub(crate) struct Definition {
     pub(crate) attributes: Attributes,
-    pub(crate) vis: TokenStream,
+    pub(crate) vis: Vec<TokenTree>,
     pub(crate) name: Ident,
     pub(crate) storage: Ident,
     pub(crate) fields: Vec<Field>,
@@ -21,23 +21,23 @@ pub(crate) struct Register {
     pub(crate) definition: Definition,
     pub(crate) array: Option<Array>,
     /// `Base` of `@ Base + offset`.
-    pub(crate) base: Option<TokenStream>,
+    pub(crate) base: Option<Vec<TokenTree>>,
     pub(crate) location: Location,
 }
 
 /// `[len, stride = stride]`.
 pub(crate) struct Array {
-    pub(crate) len: TokenStream,
-    pub(crate) stride: Option<TokenStream>,
+    pub(crate) len: Vec<TokenTree>,
+    pub(crate) stride: Option<Vec<TokenTree>>,
 }
 
 pub(crate) enum Location {
     /// `@ offset`.
-    Offset(TokenStream),
+    Offset(Vec<TokenTree>),
     /// `=> other[index]`.
     Alias {
-        other: TokenStream,
-        index: Option<TokenStream>,
+        other: Vec<TokenTree>,
+        index: Option<Vec<TokenTree>>,
     },
 }
 
@@ -88,11 +88,11 @@ impl Cursor {
         })
     }
 
-    fn visibility(&mut self) -> TokenStream {
+    fn visibility(&mut self) -> Vec<TokenTree> {
         if let Some(group) = self.group(Delimiter::None) {
-            return TokenTree::from(group).into();
+            return vec![group.into()];
         }
-        let mut vis = TokenStream::new();
+        let mut vis = Vec::new();
         if self.is_ident("pub") {
             vis.extend(self.next());
             let scope = self.group(Delimiter::Parenthesis);
@@ -123,7 +123,7 @@ impl Cursor {
     }
 
     /// What stands between the name and the fields: where the register is.
-    fn location(&mut self) -> Result<(Option<TokenStream>, Location), Error> {
+    fn location(&mut self) -> Result<(Option<Vec<TokenTree>>, Location), Error> {
         let is_alias = self.is_punct('=');
         if !self.skip_punct("@")? && !self.skip_punct("=>")? {
             return Err(self.expected("`@` and an offset, or `=>` and a register"));
@@ -147,19 +147,21 @@ impl Cursor {
         let location = if is_alias {
             let index = match tokens.last() {
                 Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Bracket => {
-                    Some(group.stream())
+                    Some(group.stream().into_iter().collect())
                 }
                 _ => None,
             };
             if index.is_some() {
                 tokens.pop();
             }
-            let other = tokens.into_iter().collect();
-            Location::Alias { other, index }
+            Location::Alias {
+                other: tokens,
+                index,
+            }
         } else {
-            Location::Offset(tokens.into_iter().collect())
+            Location::Offset(tokens)
         };
-        Ok((base.map(|tokens| tokens.into_iter().collect()), location))
+        Ok((base, location))
     }
 
     fn fields(&mut self, bits: u32) -> Result<Vec<Field>, Error> {

@@ -4,7 +4,7 @@ use crate::{
     attributes::Attributes,
     cursor::{Cursor, Error},
 };
-use proc_macro::{Ident, Literal, TokenStream, TokenTree};
+use proc_macro::{Ident, Literal, TokenTree};
 
 /// What can be done to a field.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,9 +21,9 @@ pub(crate) enum Value {
     /// A `Bounded`.
     Plain,
     /// `=> Type`.
-    Into(TokenStream),
+    Into(Vec<TokenTree>),
     /// `?=> Type`.
-    TryInto(TokenStream),
+    TryInto(Vec<TokenTree>),
 }
 
 /// A field.
@@ -45,6 +45,16 @@ impl Field {
     pub(crate) fn plain_name(&self) -> String {
         let name = self.name.to_string();
         name.strip_prefix("r#").map(str::to_owned).unwrap_or(name)
+    }
+
+    /// Whether it is one bit that is a `bool`, for which there is shorter code.
+    pub(crate) fn is_bool(&self) -> bool {
+        let Value::Into(ty) = &self.value else {
+            return false;
+        };
+        let name =
+            |token: &TokenTree| matches!(token, TokenTree::Ident(ty) if ty.to_string() == "bool");
+        self.width == 1 && ty.len() == 1 && ty.first().is_some_and(name)
     }
 }
 
@@ -95,13 +105,13 @@ impl Cursor {
         })
     }
 
-    fn value_type(&mut self) -> Result<TokenStream, Error> {
+    fn value_type(&mut self) -> Result<Vec<TokenTree>, Error> {
         let tokens =
             self.until(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ';'));
         if tokens.is_empty() {
             return Err(self.expected("the type of the field's value"));
         }
-        Ok(tokens.into_iter().collect())
+        Ok(tokens)
     }
 }
 

@@ -90,7 +90,8 @@ macro_rules! io_project {
 /// Reads a field, or an element, of what a view shows: `io_read!(view, .field[try: i])`.
 ///
 /// The steps are those of [`io_project!`](crate::io_project!). What they lead to is an integer that the
-/// backend reads with one access.
+/// backend reads with one access, which never fails. Where it may, as in configuration space, it is
+/// `io_project!(view, …).try_read_val()`.
 #[macro_export]
 macro_rules! io_read {
     ($view:expr, $($steps:tt)+) => {
@@ -101,7 +102,8 @@ macro_rules! io_read {
 /// Writes a field, or an element, of what a view shows: `io_write!(view, .field[try: i], value)`.
 ///
 /// The steps are those of [`io_project!`](crate::io_project!). What they lead to is an integer that the
-/// backend writes with one access.
+/// backend writes with one access, which never fails. Where it may, as in configuration space, it is
+/// `io_project!(view, …).try_write_val(value)`.
 #[macro_export]
 macro_rules! io_write {
     ($view:expr, $($rest:tt)+) => {

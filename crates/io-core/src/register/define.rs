@@ -29,8 +29,8 @@
 /// # Fields
 ///
 /// A field is `high:low name;`, both bits included. Fields may overlap, and bits that no field names are
-/// kept. The value of a field of `N` bits is a [`Bounded<u16, N>`](crate::Bounded), or what it is converted
-/// into:
+/// kept. The value of a field of `N` bits is a [`Bounded<u16, N>`](crate::Bounded), which has
+/// [a short name](crate::register::bits) for each `N`, or what it is converted into:
 ///
 /// - `3:0 mode => Mode;` converts by `From`, in both directions; `0:0 enable => bool;` is most common.
 /// - `3:0 mode ?=> Mode;` is for types that do not know all values: the getter uses `TryFrom`, and returns a
@@ -176,7 +176,8 @@ macro_rules! bitfield {
 /// ```
 ///
 /// A register can be `#[ro]` or `#[wo]` as a whole: there is no `io.write` then, or no `io.read`. An alias says
-/// so itself; what the fields of the other register do when they are read or written, it takes over.
+/// so itself; what the fields of the other register do when they are read or written, it takes over. The other
+/// register knows nothing of its aliases: an update of it writes back what an alias calls write-1-to-clear.
 ///
 /// # What does not compile
 ///
@@ -185,6 +186,23 @@ macro_rules! bitfield {
 /// ```compile_fail,E0080
 /// io_core::register! {
 ///     QUEUE(u32)[4, stride = 2] @ 0x00 {}
+/// }
+/// ```
+///
+/// An array without elements:
+///
+/// ```compile_fail,E0080
+/// io_core::register! {
+///     QUEUE(u32)[0] @ 0x00 {}
+/// }
+/// ```
+///
+/// An alias of an array instead of one of its elements:
+///
+/// ```compile_fail,E0277
+/// io_core::register! {
+///     SCRATCH(u32)[4] @ 0x10 {}
+///     FIRMWARE(u32) => SCRATCH {}
 /// }
 /// ```
 ///

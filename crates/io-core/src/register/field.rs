@@ -209,29 +209,43 @@ pub fn get<T: Integer, const N: u32>(raw: T, low: u32) -> Bounded<T, N> {
     Bounded::masked((raw >> low).into())
 }
 
-/// `raw` with `value` in the `N` bits from `low` on.
-///
-/// Not of the type with fields: what that implements would be looked up for each of its setters.
+/// The bit `low` of `raw`.
 #[doc(hidden)]
 #[inline]
-pub fn with<T: Integer, const N: u32>(raw: T, low: u32, value: impl Into<Bounded<T, N>>) -> T {
-    value.into().put_in(raw, low)
+pub fn get_bool<T: Integer>(raw: T, low: u32) -> bool {
+    get::<T, 1>(raw, low).into()
 }
 
-/// The same, if `value` has no more than `N` bits, as the type with fields.
+/// `raw` with `value` in the `N` bits from `low` on.
 #[doc(hidden)]
 #[inline]
-pub fn try_with<T: Integer, const N: u32, B: From<T>>(
+pub fn put<T: Integer, const N: u32>(raw: T, low: u32, value: Bounded<T, N>) -> T {
+    value.put_in(raw, low)
+}
+
+/// `raw` with `value` in the bit `low`.
+#[doc(hidden)]
+#[inline]
+pub fn put_bool<T: Integer>(raw: T, low: u32, value: bool) -> T {
+    Bounded::<T, 1>::from(value).put_in(raw, low)
+}
+
+/// The value with fields that has `value` in the `width` bits from `low` on, and else is `raw`; if it fits there.
+#[doc(hidden)]
+#[inline]
+pub fn try_put<T: Integer, B: From<T>>(
     raw: T,
     low: u32,
+    width: u32,
     value: impl TryInto<T>,
 ) -> Result<B, FieldError> {
     let value = value.try_into().ok();
-    match value.and_then(Bounded::<_, N>::try_new) {
-        Some(value) => Ok(B::from(value.put_in(raw, low))),
-        None => Err(FieldError {
+    let largest = T::MAX >> (T::BITS - width);
+    match value {
+        Some(value) if value <= largest => Ok(B::from(raw & !(largest << low) | value << low)),
+        _ => Err(FieldError {
             value: value.map(Into::into),
-            width: N,
+            width,
         }),
     }
 }
