@@ -323,3 +323,65 @@ pub(crate) fn check_copy(view: Mmio<'_, [u8]>) -> Result<(), CopyFault> {
     }
     Ok(())
 }
+
+/// A view and a backend that are those of [`Mmio`], but for what they do with a single value or a copy.
+macro_rules! over_mmio {
+    ($view:ident, $backend:ident, $prefix:literal) => {
+        impl<T: ?Sized> Clone for $view<'_, T> {
+            #[inline]
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+
+        impl<T: ?Sized> Copy for $view<'_, T> {}
+
+        impl<T: ?Sized + $crate::KnownSize> ::std::fmt::Debug for $view<'_, T> {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                write!(f, concat!($prefix, "{:?}"), self.0)
+            }
+        }
+
+        impl<'a, T: ?Sized + $crate::KnownSize + 'a> $crate::IoBase<'a> for $view<'a, T> {
+            type Backend = $backend;
+            type Target = T;
+
+            #[inline]
+            fn as_view(self) -> Self {
+                self
+            }
+        }
+
+        // SAFETY: that of `Mmio` keeps to it.
+        unsafe impl $crate::IoBackend for $backend {
+            type View<'a, T: ?Sized + $crate::KnownSize + 'a> = $view<'a, T>;
+
+            #[inline]
+            fn as_ptr<'a, T: ?Sized + $crate::KnownSize + 'a>(view: $view<'a, T>) -> *mut T {
+                <$crate::MmioBackend as $crate::IoBackend>::as_ptr(view.0)
+            }
+
+            #[inline]
+            unsafe fn project_view<
+                'a,
+                T: ?Sized + $crate::KnownSize + 'a,
+                U: ?Sized + $crate::KnownSize + 'a,
+            >(
+                view: $view<'a, T>,
+                ptr: *mut U,
+            ) -> $view<'a, U> {
+                // SAFETY: the conditions are the same, and the caller has shown them.
+                $view(unsafe {
+                    <$crate::MmioBackend as $crate::IoBackend>::project_view(view.0, ptr)
+                })
+            }
+
+            fn name<'a, T: ?Sized + $crate::KnownSize + 'a>(
+                view: $view<'a, T>,
+            ) -> Option<$crate::RegionName> {
+                <$crate::MmioBackend as $crate::IoBackend>::name(view.0)
+            }
+        }
+    };
+}
+pub(crate) use over_mmio;

@@ -2,10 +2,9 @@
 #![expect(unsafe_code, reason = "accesses memory through raw pointers")]
 
 use crate::{
-    AccessWidth, CopyFault, IoBackend, IoBase, IoCapable, IoCopyable, KnownSize, Mmio, MmioBackend,
-    RegionName, backend, single::Single,
+    AccessWidth, CopyFault, IoBackend, IoCapable, IoCopyable, Mmio, MmioBackend, backend,
+    mmio::over_mmio, single::Single,
 };
-use std::fmt;
 
 /// A live mapping of device memory whose accessors contain no barriers: the kernel's
 /// `readl_relaxed` and `writel_relaxed`.
@@ -27,57 +26,11 @@ use std::fmt;
 /// ```
 pub struct RelaxedMmio<'a, T: ?Sized>(pub(crate) Mmio<'a, T>);
 
-impl<T: ?Sized> Clone for RelaxedMmio<'_, T> {
-    #[inline]
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T: ?Sized> Copy for RelaxedMmio<'_, T> {}
-
-impl<T: ?Sized + KnownSize> fmt::Debug for RelaxedMmio<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Relaxed{:?}", self.0)
-    }
-}
-
-impl<'a, T: ?Sized + KnownSize + 'a> IoBase<'a> for RelaxedMmio<'a, T> {
-    type Backend = RelaxedMmioBackend;
-    type Target = T;
-
-    #[inline]
-    fn as_view(self) -> Self {
-        self
-    }
-}
-
 /// The backend of [`RelaxedMmio`].
 #[derive(Debug)]
 pub enum RelaxedMmioBackend {}
 
-// SAFETY: that of `Mmio` keeps to it.
-unsafe impl IoBackend for RelaxedMmioBackend {
-    type View<'a, T: ?Sized + KnownSize + 'a> = RelaxedMmio<'a, T>;
-
-    #[inline]
-    fn as_ptr<'a, T: ?Sized + KnownSize + 'a>(view: RelaxedMmio<'a, T>) -> *mut T {
-        MmioBackend::as_ptr(view.0)
-    }
-
-    #[inline]
-    unsafe fn project_view<'a, T: ?Sized + KnownSize + 'a, U: ?Sized + KnownSize + 'a>(
-        view: RelaxedMmio<'a, T>,
-        ptr: *mut U,
-    ) -> RelaxedMmio<'a, U> {
-        // SAFETY: the conditions are the same, and the caller has shown them.
-        RelaxedMmio(unsafe { MmioBackend::project_view(view.0, ptr) })
-    }
-
-    fn name<'a, T: ?Sized + KnownSize + 'a>(view: RelaxedMmio<'a, T>) -> Option<RegionName> {
-        MmioBackend::name(view.0)
-    }
-}
+over_mmio!(RelaxedMmio, RelaxedMmioBackend, "Relaxed");
 
 macro_rules! capable {
     ($($ty:ty)*) => {$(

@@ -2,10 +2,10 @@
 #![expect(unsafe_code, reason = "copies to mapped memory")]
 
 use crate::{
-    AccessWidth, CopyFault, IoBackend, IoBase, IoCopyable, KnownSize, Mmio, MmioBackend,
-    RegionName, copy, mmio::check_copy, nontemporal,
+    AccessWidth, CopyFault, IoBackend, IoCopyable, Mmio, MmioBackend, copy,
+    mmio::{check_copy, over_mmio},
+    nontemporal,
 };
-use std::fmt;
 
 /// A live mapping of device memory that is write-combined, for copies into it.
 ///
@@ -31,56 +31,11 @@ use std::fmt;
 /// ```
 pub struct WriteCombined<'a, T: ?Sized>(pub(crate) Mmio<'a, T>);
 
-impl<T: ?Sized> Clone for WriteCombined<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T: ?Sized> Copy for WriteCombined<'_, T> {}
-
-impl<T: ?Sized + KnownSize> fmt::Debug for WriteCombined<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "WriteCombined{:?}", self.0)
-    }
-}
-
-impl<'a, T: ?Sized + KnownSize + 'a> IoBase<'a> for WriteCombined<'a, T> {
-    type Backend = WriteCombinedBackend;
-    type Target = T;
-
-    #[inline]
-    fn as_view(self) -> Self {
-        self
-    }
-}
-
 /// The backend of [`WriteCombined`].
 #[derive(Debug)]
 pub enum WriteCombinedBackend {}
 
-// SAFETY: that of `Mmio` keeps to it.
-unsafe impl IoBackend for WriteCombinedBackend {
-    type View<'a, T: ?Sized + KnownSize + 'a> = WriteCombined<'a, T>;
-
-    #[inline]
-    fn as_ptr<'a, T: ?Sized + KnownSize + 'a>(view: WriteCombined<'a, T>) -> *mut T {
-        MmioBackend::as_ptr(view.0)
-    }
-
-    #[inline]
-    unsafe fn project_view<'a, T: ?Sized + KnownSize + 'a, U: ?Sized + KnownSize + 'a>(
-        view: WriteCombined<'a, T>,
-        ptr: *mut U,
-    ) -> WriteCombined<'a, U> {
-        // SAFETY: the conditions are the same, and the caller has shown them.
-        WriteCombined(unsafe { MmioBackend::project_view(view.0, ptr) })
-    }
-
-    fn name<'a, T: ?Sized + KnownSize + 'a>(view: WriteCombined<'a, T>) -> Option<RegionName> {
-        MmioBackend::name(view.0)
-    }
-}
+over_mmio!(WriteCombined, WriteCombinedBackend, "WriteCombined");
 
 impl IoCopyable for WriteCombinedBackend {
     #[inline]

@@ -31,7 +31,7 @@ macro_rules! __bitfield {
         ))* }
     ) => {
         $($attributes)*
-        #[allow(non_camel_case_types)]
+        #[allow(non_camel_case_types, reason = "registers are named as in manuals")]
         #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
         #[repr(transparent)]
         $vis struct $name {
@@ -39,7 +39,7 @@ macro_rules! __bitfield {
         }
 
         $(#$cfg)*
-        #[allow(dead_code)]
+        #[allow(dead_code, reason = "a driver need not use all fields")]
         impl $name {
             /// The value with this raw representation.
             #[inline]
@@ -281,7 +281,7 @@ macro_rules! __location {
 
         $(
             $(#$constant)*
-            #[allow(dead_code, non_upper_case_globals)]
+            #[allow(dead_code, non_upper_case_globals, reason = "registers are named as in manuals")]
             $vis const $name: $crate::register::RegisterLoc<$name> =
                 $crate::register::RegisterLoc::new();
         )?
