@@ -1,13 +1,14 @@
 //! Memory that real devices read and write, behind a real IOMMU.
 
 use crate::{
-    bound::{Bound, EDU, EDU_BEHIND_PORT, modes},
     edu::{ADDRESS_BITS, Edu},
+    places::{EDU, EDU_BEHIND_PORT},
 };
 use io_core::{
     AccessWidth, Io,
     dma::{DmaBuffer, DmaDirection, DmaOptions, DmaSpace, Iova, PageSize},
 };
+use lab_guest::{Bound, modes};
 use std::fs;
 use vfio_backend::VfioContext;
 

@@ -1,7 +1,8 @@
 //! The kernel's interfaces to the IOMMU, and what keeps a device from being opened.
 
-use crate::bound::{Bound, EDU, EDU_BEHIND_BRIDGE, modes};
+use crate::places::{EDU, EDU_BEHIND_BRIDGE};
 use io_core::{ErrorKind, Io};
+use lab_guest::{Bound, modes};
 use std::fs;
 use vfio_backend::{IommuMode, VfioContext, VfioDevice};
 

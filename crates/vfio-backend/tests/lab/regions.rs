@@ -1,10 +1,11 @@
 //! Regions of real devices: BARs, configuration space, the ROM.
 
-use crate::bound::{Bound, EDU, EDU_BEHIND_BRIDGE, IVSHMEM, NIC, TESTDEV};
+use crate::places::{EDU, EDU_BEHIND_BRIDGE, IVSHMEM, NIC, TESTDEV};
 use io_core::{
     AccessWidth, Error, ErrorKind, Io, SysOrIoMap, Width,
     poll::{Poll, Verdict},
 };
+use lab_guest::Bound;
 use pci_host::BarKind;
 use std::{fs, time::Duration};
 use vfio_backend::{IommuMode, VfioDevice};
