@@ -55,6 +55,10 @@
 #[doc = include_str!("../../../README.md")]
 struct Readme;
 
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/interrupts.md")]
+struct Interrupts;
+
 mod bar;
 mod capability;
 mod container;

@@ -3,6 +3,7 @@
 
 mod dma;
 mod edu;
+mod event_loops;
 mod interrupts;
 mod modes;
 mod places;
