@@ -43,6 +43,12 @@ pub(crate) struct DeviceFile {
     context: VfioContext,
 }
 
+impl AsRef<File> for DeviceFile {
+    fn as_ref(&self) -> &File {
+        &self.file
+    }
+}
+
 impl AsFd for DeviceFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()

@@ -69,6 +69,7 @@ mod file_region;
 mod group;
 mod iommufd;
 mod irq;
+mod mapping;
 mod pages;
 mod region;
 mod sys;

@@ -57,7 +57,7 @@ fn huge(size: &str) -> String {
 }
 
 /// The size of the processor's smallest pages.
-fn page_size() -> usize {
+pub(crate) fn page_size() -> usize {
     nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)
         .ok()
         .flatten()
