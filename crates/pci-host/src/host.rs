@@ -8,11 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A machine: where its `/sys` and `/dev` are.
+/// A machine: where its `/sys`, `/dev` and `/proc` are.
 #[derive(Debug, Clone)]
 pub struct Host {
     sys: PathBuf,
     dev: PathBuf,
+    proc: PathBuf,
 }
 
 impl Host {
@@ -22,13 +23,14 @@ impl Host {
         Self::at("/")
     }
 
-    /// A machine whose `sys` and `dev` are folders of `root`.
+    /// A machine whose `sys`, `dev` and `proc` are folders of `root`.
     #[must_use]
     pub fn at(root: impl AsRef<Path>) -> Self {
         let root = root.as_ref();
         Self {
             sys: root.join("sys"),
             dev: root.join("dev"),
+            proc: root.join("proc"),
         }
     }
 
@@ -91,6 +93,12 @@ impl Host {
         let device = names(&self.function_dir(address).join("vfio-dev")).ok()?;
         let name = device.first()?;
         Some(self.vfio_dir().join("devices").join(name))
+    }
+
+    /// The file that says where the memory of this process is: `/proc/self/pagemap`.
+    #[must_use]
+    pub fn pagemap(&self) -> PathBuf {
+        self.proc.join("self/pagemap")
     }
 
     /// The members of an IOMMU group, ordered by address.

@@ -130,7 +130,8 @@ impl VfioDevice {
         &self.open.file.context
     }
 
-    /// What it sees of memory. `None` without an IOMMU.
+    /// What it sees of memory. `None` without an IOMMU, unless
+    /// [physical memory](VfioContext::use_physical_memory) is used.
     #[must_use]
     pub fn dma(&self) -> Option<&DmaSpace> {
         self.context().dma()

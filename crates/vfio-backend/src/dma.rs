@@ -5,12 +5,12 @@ use crate::{
     capability,
     container::Container,
     iommufd::Iommufd,
-    pages::Pages,
     sys::{
         iommufd::{self, address},
         type1,
     },
 };
+use dma_memory::Pages;
 use io_core::{
     Error, ErrorKind, Result,
     dma::{DmaDirection, DmaLimits, DmaOps, DmaPages, Iova, IovaRange, PageSize},

@@ -12,7 +12,7 @@
 //! - **type 1**: a group is opened, and put into a container with a type 1 version 2 IOMMU.
 //!
 //! Without an IOMMU there is VFIO too, for who [states](UnsafeNoIommu) that the device is trusted with all
-//! memory of the machine. Devices that are to share memory are opened in one [`VfioContext`].
+//! memory of the machine; its memory is [`physical`](VfioContext::use_physical_memory) then. Devices that are to share memory are opened in one [`VfioContext`].
 //!
 //! # Permissions
 //!
@@ -70,7 +70,6 @@ mod group;
 mod iommufd;
 mod irq;
 mod mapping;
-mod pages;
 mod region;
 mod sys;
 

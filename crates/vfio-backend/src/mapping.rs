@@ -1,7 +1,8 @@
 //! BARs, mapped as far as the kernel lets them be mapped.
 #![expect(unsafe_code, reason = "makes BARs of mappings")]
 
-use crate::{RegionInfo, file_region::FileRegion, pages::page_size};
+use crate::{RegionInfo, file_region::FileRegion};
+use dma_memory::page_size;
 use io_core::{Bar, Error, MmioRaw, Result, Width};
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use std::{fmt, fs::File, sync::Arc};
