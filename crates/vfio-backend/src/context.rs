@@ -206,9 +206,16 @@ impl VfioContext {
         if let Some(dma) = self.inner.dma.get() {
             return dma.refresh();
         }
+        let host = self.inner.host.clone();
         let space = match &self.inner.kind {
-            Kind::Type1(container) => DmaSpace::new(Box::new(Type1Dma(Arc::clone(container))))?,
-            Kind::Iommufd(iommufd) => DmaSpace::new(Box::new(IommufdDma(Arc::clone(iommufd))))?,
+            Kind::Type1(container) => {
+                let container = Arc::clone(container);
+                DmaSpace::new(Box::new(Type1Dma { container, host }))?
+            }
+            Kind::Iommufd(iommufd) => {
+                let iommufd = Arc::clone(iommufd);
+                DmaSpace::new(Box::new(IommufdDma { iommufd, host }))?
+            }
             Kind::NoIommu(_) => return Ok(()),
         };
         self.inner.dma.get_or_init(|| space);
