@@ -5,6 +5,7 @@ mod dma;
 mod edu;
 mod event_loops;
 mod interrupts;
+mod lockdown;
 mod modes;
 mod nobody;
 mod physical;
