@@ -174,6 +174,26 @@ impl VfioContext {
 
     /// Lets devices without an IOMMU have memory by its physical addresses: [`dma`](Self::dma) gives it from now on.
     ///
+    /// Each buffer is a huge page of its own: `echo 16 | sudo tee
+    /// /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages` makes the kernel have some.
+    ///
+    /// ```no_run
+    /// use io_core::dma::DmaOptions;
+    /// use pci_host::Host;
+    /// use vfio_backend::{IommuMode, UnsafeNoIommu, VfioContext};
+    ///
+    /// // SAFETY: the driver tells the device addresses of its buffers only, and switches bus mastering off before it
+    /// // drops them.
+    /// let mode = IommuMode::NoIommu(unsafe { UnsafeNoIommu::new() });
+    /// let context = VfioContext::new(&Host::system(), mode)?;
+    /// let device = context.open("0000:01:00.0".parse()?)?;
+    /// // SAFETY: as above; and nobody makes the kernel move huge pages.
+    /// let space = unsafe { context.use_physical_memory() }?;
+    /// let buffer = space.allocate(4096, DmaOptions::default().address_bits(32))?.share()?;
+    /// println!("at the physical address {}", buffer.iova());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// The context has an IOMMU; or as for [`physical_space`].
