@@ -47,6 +47,11 @@ pub const FULL: &[Vm] = &[
         arguments: &["--kernel", "full", "--iommu", "none"],
     },
     Vm {
+        name: "lockdown",
+        everything: false,
+        arguments: &[],
+    },
+    Vm {
         name: "amd",
         everything: false,
         arguments: &["--kernel", "full", "--iommu", "amd"],
@@ -208,6 +213,7 @@ mod tests {
         assert_eq!(machines("noiommu::a_test"), ["noiommu"]);
         assert_eq!(machines("errors::amd::a_test"), ["amd"]);
         assert_eq!(machines("full::a_test"), ["full"]);
+        assert_eq!(machines("lockdown::a_test"), ["lockdown"]);
         // A test's own name names no machine.
         assert_eq!(machines("full"), ["stock", "full"]);
     }

@@ -3,11 +3,11 @@
 
 use crate::{
     BarIo, Error, ErrorKind, IndirectIo, MappingName, Mmio, MmioRaw, Region, RegionError,
-    RegionOps, Result,
+    RegionOps, Result, sparse::Sparse,
 };
 use std::{any::Any, fmt};
 
-/// A BAR of any kind: mapped into this process, reached by calls, simulated, recorded.
+/// A BAR of any kind: mapped into this process, as a whole or in parts, reached by calls, simulated, recorded.
 ///
 /// Its view for drivers that run on all of them is [`io`](Self::io), whose accesses may fail. That of a mapped
 /// BAR is [`mmio`](Self::mmio), whose accesses are single instructions.
@@ -28,6 +28,7 @@ pub struct Bar {
 
 enum Access {
     Mapped(Mapped),
+    Sparse(Sparse),
     Called(Box<dyn RegionOps>),
 }
 
@@ -70,11 +71,34 @@ impl Bar {
         Self { access }
     }
 
+    /// The BAR that is mapped in parts: `areas`, each with its offset in the BAR, and `rest`, which reaches all of it.
+    ///
+    /// An access to an area is an instruction, and any other a call. [`io`](Self::io) serves both alike; as a whole it
+    /// is not mapped.
+    ///
+    /// ```
+    /// use io_core::{Bar, Io, sim::Ram};
+    ///
+    /// // A backend gives mapped areas; this one has none.
+    /// let bar = Bar::sparse(Vec::new(), Ram::new("BAR 0 of a simulated device", 0x100));
+    /// assert_eq!(bar.io::<0x40>()?.try_read32(0x10)?, 0);
+    /// let error = bar.mmio::<0x40>().unwrap_err();
+    /// assert_eq!(error.to_string(), "BAR 0 of a simulated device is mapped in parts only");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn sparse(areas: Vec<(usize, Self)>, rest: impl RegionOps + 'static) -> Self {
+        let access = Access::Sparse(Sparse::new(areas, Box::new(rest)));
+        Self { access }
+    }
+
     /// Says that the device behind a mapped BAR is lost, or that it is there again. Accesses that may fail report
     /// [`Fault::Lost`](crate::Fault::Lost) while it is lost. A BAR that is reached by calls knows by itself.
     pub fn set_lost(&self, lost: bool) {
-        if let Access::Mapped(mapped) = &self.access {
-            mapped.name.set_lost(lost);
+        match &self.access {
+            Access::Mapped(mapped) => mapped.name.set_lost(lost),
+            Access::Sparse(sparse) => sparse.areas().for_each(|area| area.set_lost(lost)),
+            Access::Called(_) => {}
         }
     }
 
@@ -83,6 +107,7 @@ impl Bar {
     pub fn is_lost(&self) -> bool {
         match &self.access {
             Access::Mapped(mapped) => mapped.name.is_lost(),
+            Access::Sparse(sparse) => sparse.areas().any(Self::is_lost),
             Access::Called(_) => false,
         }
     }
@@ -92,6 +117,7 @@ impl Bar {
     pub fn size(&self) -> usize {
         match &self.access {
             Access::Mapped(mapped) => mapped.raw.size(),
+            Access::Sparse(sparse) => sparse.size(),
             Access::Called(called) => called.size(),
         }
     }
@@ -113,6 +139,7 @@ impl Bar {
     pub fn io<const SIZE: usize>(&self) -> Result<BarIo<'_, Region<SIZE>>, RegionError> {
         match &self.access {
             Access::Mapped(mapped) => mapped.view().map(BarIo::Mapped),
+            Access::Sparse(sparse) => IndirectIo::new(sparse).map(BarIo::Called),
             Access::Called(ops) => IndirectIo::new(ops.as_ref()).map(BarIo::Called),
         }
     }
@@ -125,13 +152,16 @@ impl Bar {
     pub fn mmio<const SIZE: usize>(&self) -> Result<Mmio<'_, Region<SIZE>>> {
         match &self.access {
             Access::Mapped(mapped) => Ok(mapped.view()?),
-            Access::Called(called) => {
-                let message = format!("{} cannot be mapped", called.name());
-                Err(Error::new(ErrorKind::Unsupported, message)
-                    .with_hint("it can be reached by calls: Bar::io"))
-            }
+            Access::Sparse(sparse) => Err(not_mapped(sparse, "is mapped in parts only")),
+            Access::Called(called) => Err(not_mapped(called.as_ref(), "cannot be mapped")),
         }
     }
+}
+
+/// Why there is no view of a BAR as mapped memory.
+fn not_mapped(region: &dyn RegionOps, why: &str) -> Error {
+    let message = format!("{} {why}", region.name());
+    Error::new(ErrorKind::Unsupported, message).with_hint("Bar::io reaches it all the same")
 }
 
 impl fmt::Debug for Bar {
@@ -139,6 +169,7 @@ impl fmt::Debug for Bar {
         let mut output = f.debug_tuple("Bar");
         match &self.access {
             Access::Mapped(mapped) => output.field(&mapped.raw),
+            Access::Sparse(sparse) => output.field(sparse),
             Access::Called(called) => output.field(called),
         };
         output.finish()

@@ -12,6 +12,10 @@ use std::{fmt, ptr::without_provenance_mut, sync::Arc};
 pub struct Offset(usize);
 
 impl Offset {
+    pub(crate) const fn new(bytes: usize) -> Self {
+        Self(bytes)
+    }
+
     /// The number of bytes.
     #[inline]
     #[must_use]

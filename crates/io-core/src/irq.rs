@@ -67,7 +67,7 @@ pub trait Interrupts {
 /// One vector, enabled until it is dropped.
 ///
 /// Its descriptor is readable when there are events: it can be given to poll(2), epoll(7), mio, or tokio's
-/// `AsyncFd`. Reading it is the affair of [`wait`](Self::wait).
+/// `AsyncFd`, which docs/interrupts.md shows. Reading it is the affair of [`wait`](Self::wait).
 pub trait Interrupt: AsFd + AsRawFd + fmt::Debug + Send + Sync {
     /// How it interrupts.
     fn kind(&self) -> InterruptKind;

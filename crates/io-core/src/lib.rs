@@ -84,6 +84,7 @@ pub mod register;
 mod relaxed;
 pub mod sim;
 mod single;
+mod sparse;
 mod sys_mem;
 mod sys_or_io;
 mod write_combined;

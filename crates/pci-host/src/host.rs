@@ -8,11 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A machine: where its `/sys` and `/dev` are.
+/// A machine: where its `/sys`, `/dev` and `/proc` are.
 #[derive(Debug, Clone)]
 pub struct Host {
     sys: PathBuf,
     dev: PathBuf,
+    proc: PathBuf,
 }
 
 impl Host {
@@ -22,13 +23,14 @@ impl Host {
         Self::at("/")
     }
 
-    /// A machine whose `sys` and `dev` are folders of `root`.
+    /// A machine whose `sys`, `dev` and `proc` are folders of `root`.
     #[must_use]
     pub fn at(root: impl AsRef<Path>) -> Self {
         let root = root.as_ref();
         Self {
             sys: root.join("sys"),
             dev: root.join("dev"),
+            proc: root.join("proc"),
         }
     }
 
@@ -91,6 +93,54 @@ impl Host {
         let device = names(&self.function_dir(address).join("vfio-dev")).ok()?;
         let name = device.first()?;
         Some(self.vfio_dir().join("devices").join(name))
+    }
+
+    /// Whether the kernel is locked down (kernel_lockdown(7)), as it is with Secure Boot: the mode, `integrity` or
+    /// `confidentiality`.
+    ///
+    /// A kernel that is locked down refuses root too, with `EPERM`, what could change it: to write to configuration space,
+    /// to map BARs and to write to I/O ports by `/sys`, and to load modules without a signature. VFIO it leaves alone.
+    #[must_use]
+    pub fn lockdown(&self) -> Option<String> {
+        let modes = read(&self.sys.join("kernel/security/lockdown")).ok()?;
+        let (_, mode) = modes.split_once('[')?;
+        let (mode, _) = mode.split_once(']')?;
+        (mode != "none").then(|| mode.to_owned())
+    }
+
+    /// The same error; if it is `EPERM`, and the kernel is [locked down](Self::lockdown), its hint says that too.
+    #[must_use]
+    pub fn or_lockdown(&self, error: Error) -> Error {
+        const EPERM: i32 = 1;
+
+        let Some(mode) = self.lockdown().filter(|_| error.errno() == Some(EPERM)) else {
+            return error;
+        };
+        let hint = error
+            .hint()
+            .map(|hint| format!("{hint}; "))
+            .unwrap_or_default();
+        error.with_hint(format!(
+            "{hint}the kernel is locked down ({mode}), as it is with Secure Boot, and refuses root too what could change \
+             it: if that is the reason, dmesg says so (kernel_lockdown(7))"
+        ))
+    }
+
+    /// The file that says where the memory of this process is: `/proc/self/pagemap`.
+    #[must_use]
+    pub fn pagemap(&self) -> PathBuf {
+        self.proc.join("self/pagemap")
+    }
+
+    /// How many bytes of this process's memory are locked, by the kernel's word for it: `VmLck` or `VmPin` of
+    /// `/proc/self/status`.
+    #[must_use]
+    pub fn locked_memory(&self, field: &str) -> Option<u64> {
+        let status = fs::read_to_string(self.proc.join("self/status")).ok()?;
+        let mut fields = status.lines().filter_map(|line| line.split_once(':'));
+        let (_, value) = fields.find(|(name, _)| *name == field)?;
+        let kib: u64 = value.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+        kib.checked_mul(1024)
     }
 
     /// The members of an IOMMU group, ordered by address.

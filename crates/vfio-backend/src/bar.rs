@@ -1,15 +1,15 @@
 //! BARs and the expansion ROM: mapped into this process, or reached through the device's file.
-#![expect(unsafe_code, reason = "makes BARs of mappings")]
 
-use crate::{RegionInfo, VfioDevice, file_region::FileRegion};
-use io_core::{Bar, Error, ErrorKind, MmioRaw, Result, Width};
-use memmap2::{Advice, MmapOptions, MmapRaw};
-use std::sync::Arc;
+use crate::{RegionInfo, VfioDevice, file_region::FileRegion, mapping};
+use io_core::{Bar, Error, ErrorKind, Result, Width};
 use vfio_bindings::bindings::vfio::VFIO_PCI_ROM_REGION_INDEX;
 
 impl VfioDevice {
     /// The BAR of this index, 0 to 5: mapped, if the kernel lets it be mapped as a whole, and by calls otherwise. I/O
     /// ports are reached by calls.
+    ///
+    /// Where the kernel lets areas of it be mapped ([`RegionInfo::sparse`]), they are: [`Bar::io`] makes accesses to them
+    /// as it does to what is mapped, and calls for all others. As a whole, by [`Bar::mmio`], it is not mapped then.
     ///
     /// A table of MSI-X vectors in it belongs to the kernel: what is written there is lost.
     ///
@@ -18,12 +18,7 @@ impl VfioDevice {
     /// The device has no such BAR, or the kernel does not map it although it says that it does.
     pub fn bar(&self, index: u8) -> Result<Bar> {
         let info = self.bar_info(index)?;
-        let whole = info.mappable && info.readable && info.writable && info.sparse.is_none();
-        if whole && usize::try_from(info.size).is_ok() {
-            self.map(index, &info)
-        } else {
-            self.by_calls(index, &info)
-        }
+        mapping::bar(self.file(), &info, self.bar_name(index))
     }
 
     /// The BAR of this index, 0 to 5, reached through the device's file.
@@ -36,7 +31,13 @@ impl VfioDevice {
     /// The device has no such BAR.
     pub fn bar_by_calls(&self, index: u8) -> Result<Bar> {
         let info = self.bar_info(index)?;
-        self.by_calls(index, &info)
+        let name = self.bar_name(index);
+        Ok(Bar::called(FileRegion::new(
+            self.file(),
+            &info,
+            name,
+            Width::U64,
+        )?))
     }
 
     /// The expansion ROM, which can be read.
@@ -68,37 +69,6 @@ impl VfioDevice {
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         Ok(info)
-    }
-
-    fn by_calls(&self, index: u8, info: &RegionInfo) -> Result<Bar> {
-        let name = self.bar_name(index);
-        Ok(Bar::called(FileRegion::new(
-            self.file(),
-            info,
-            name,
-            Width::U64,
-        )?))
-    }
-
-    fn map(&self, index: u8, info: &RegionInfo) -> Result<Bar> {
-        let (name, size) = (self.bar_name(index), info.len()?);
-        let failed =
-            |what: &str, e| Error::from_os(format!("cannot {what} {name} ({size:#x} bytes)"), e);
-        let map = MmapOptions::new()
-            .offset(info.offset)
-            .len(size)
-            .map_raw(&self.file().file)
-            .map_err(|e| failed("map", e))?;
-        // A child process that inherited it would keep the kernel from taking the device back.
-        map.advise(Advice::DontFork)
-            .map_err(|e| failed("keep child processes from", e))?;
-        log::debug!("mapped {name}: {size:#x} bytes at {:p}", map.as_ptr());
-        let raw = MmioRaw::new_region(map.as_mut_ptr(), size)?;
-        // Unmapped before the device is closed.
-        let owner: (MmapRaw, _) = (map, Arc::clone(self.file()));
-        // SAFETY: it is mapped, readable and writable, for the size that the device reports, as long as the owner
-        // lives; nothing makes references to it.
-        Ok(unsafe { Bar::mapped(raw, name, owner) })
     }
 
     /// What a BAR is called in errors.

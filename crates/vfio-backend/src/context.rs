@@ -6,6 +6,7 @@ use crate::{
     dma::{IommufdDma, Type1Dma},
     iommufd::Iommufd,
 };
+use dma_memory::physical_space;
 use io_core::{Error, ErrorKind, Result, dma::DmaSpace, pci::PciAddress};
 use pci_host::Host;
 use std::{
@@ -164,10 +165,58 @@ impl VfioContext {
         VfioDevice::new(file, function, self.clone())
     }
 
-    /// What its devices see of memory. `None` before there is a device in it, and without an IOMMU.
+    /// What its devices see of memory. `None` before there is a device in it, and without an IOMMU, unless
+    /// [physical memory](Self::use_physical_memory) is used.
     #[must_use]
     pub fn dma(&self) -> Option<&DmaSpace> {
         self.inner.dma.get()
+    }
+
+    /// Lets devices without an IOMMU have memory by its physical addresses: [`dma`](Self::dma) gives it from now on.
+    ///
+    /// Each buffer is a huge page of its own: `echo 16 | sudo tee
+    /// /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages` makes the kernel have some.
+    ///
+    /// ```no_run
+    /// use io_core::dma::DmaOptions;
+    /// use pci_host::Host;
+    /// use vfio_backend::{IommuMode, UnsafeNoIommu, VfioContext};
+    ///
+    /// // SAFETY: the driver tells the device addresses of its buffers only, and switches bus mastering off before it
+    /// // drops them.
+    /// let mode = IommuMode::NoIommu(unsafe { UnsafeNoIommu::new() });
+    /// let context = VfioContext::new(&Host::system(), mode)?;
+    /// let device = context.open("0000:01:00.0".parse()?)?;
+    /// // SAFETY: as above; and nobody makes the kernel move huge pages.
+    /// let space = unsafe { context.use_physical_memory() }?;
+    /// let buffer = space.allocate(4096, DmaOptions::default().address_bits(32))?.share()?;
+    /// println!("at the physical address {}", buffer.iova());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The context has an IOMMU; or as for [`physical_space`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`physical_space`], with every device that is opened in this context.
+    #[expect(unsafe_code, reason = "it is the caller who answers for the devices")]
+    pub unsafe fn use_physical_memory(&self) -> Result<&DmaSpace> {
+        if !matches!(self.inner.kind, Kind::NoIommu(_)) {
+            let message = "an IOMMU translates what devices of this context use for addresses";
+            let hint =
+                "VfioContext::dma is for them; physical addresses are for IommuMode::NoIommu";
+            return Err(unsupported(message, hint));
+        }
+        let asking = self.inner.asking.lock();
+        let _asking = asking.unwrap_or_else(PoisonError::into_inner);
+        if let Some(space) = self.inner.dma.get() {
+            return Ok(space);
+        }
+        // SAFETY: the caller has shown it.
+        let space = unsafe { physical_space(&self.inner.host) }?;
+        Ok(self.inner.dma.get_or_init(|| space))
     }
 
     /// Asks for the addresses that there are, now that there is a device.
@@ -177,9 +226,16 @@ impl VfioContext {
         if let Some(dma) = self.inner.dma.get() {
             return dma.refresh();
         }
+        let host = self.inner.host.clone();
         let space = match &self.inner.kind {
-            Kind::Type1(container) => DmaSpace::new(Box::new(Type1Dma(Arc::clone(container))))?,
-            Kind::Iommufd(iommufd) => DmaSpace::new(Box::new(IommufdDma(Arc::clone(iommufd))))?,
+            Kind::Type1(container) => {
+                let container = Arc::clone(container);
+                DmaSpace::new(Box::new(Type1Dma { container, host }))?
+            }
+            Kind::Iommufd(iommufd) => {
+                let iommufd = Arc::clone(iommufd);
+                DmaSpace::new(Box::new(IommufdDma { iommufd, host }))?
+            }
             Kind::NoIommu(_) => return Ok(()),
         };
         self.inner.dma.get_or_init(|| space);

@@ -43,6 +43,12 @@ pub(crate) struct DeviceFile {
     context: VfioContext,
 }
 
+impl AsRef<File> for DeviceFile {
+    fn as_ref(&self) -> &File {
+        &self.file
+    }
+}
+
 impl AsFd for DeviceFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
@@ -124,7 +130,8 @@ impl VfioDevice {
         &self.open.file.context
     }
 
-    /// What it sees of memory. `None` without an IOMMU.
+    /// What it sees of memory. `None` without an IOMMU, unless
+    /// [physical memory](VfioContext::use_physical_memory) is used.
     #[must_use]
     pub fn dma(&self) -> Option<&DmaSpace> {
         self.context().dma()

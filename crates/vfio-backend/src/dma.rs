@@ -5,12 +5,12 @@ use crate::{
     capability,
     container::Container,
     iommufd::Iommufd,
-    pages::Pages,
     sys::{
         iommufd::{self, address},
         type1,
     },
 };
+use dma_memory::Pages;
 use io_core::{
     Error, ErrorKind, Result,
     dma::{DmaDirection, DmaLimits, DmaOps, DmaPages, Iova, IovaRange, PageSize},
@@ -24,6 +24,7 @@ use nix::{
     errno::Errno,
     sys::resource::{Resource, getrlimit},
 };
+use pci_host::Host;
 use std::{io, os::fd::AsFd, sync::Arc};
 use vfio_bindings::bindings::vfio::{
     VFIO_DMA_MAP_FLAG_READ, VFIO_DMA_MAP_FLAG_WRITE, VFIO_IOMMU_INFO_CAPS, VFIO_IOMMU_INFO_PGSIZES,
@@ -35,11 +36,14 @@ const CAP_DMA_AVAIL: u32 = 3;
 
 /// The memory of a container with a type 1 IOMMU.
 #[derive(Debug)]
-pub(crate) struct Type1Dma(pub Arc<Container>);
+pub(crate) struct Type1Dma {
+    pub container: Arc<Container>,
+    pub host: Host,
+}
 
 impl DmaOps for Type1Dma {
     fn limits(&self) -> Result<DmaLimits> {
-        let (info, bytes) = type1::get_info(self.0.as_fd())
+        let (info, bytes) = type1::get_info(self.container.as_fd())
             .map_err(|e| os_error("ask what the IOMMU can do", e))?;
         let mut limits = DmaLimits {
             // What kernels before 5.4 do not say.
@@ -83,15 +87,15 @@ impl DmaOps for Type1Dma {
             DmaDirection::FromDevice => VFIO_DMA_MAP_FLAG_WRITE,
             DmaDirection::Both => VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
         };
-        let container = self.0.as_fd();
+        let container = self.container.as_fd();
         // SAFETY: the caller has shown it.
         unsafe { type1::map(container, address(memory), iova.raw(), bytes(len), flags) }
-            .map_err(|errno| map_error(len, iova, errno))
+            .map_err(|errno| map_error(len, iova, errno, self.host.locked_memory("VmLck")))
     }
 
     fn unmap(&self, iova: Iova, len: usize) -> Result<()> {
         whole(
-            type1::unmap(self.0.as_fd(), iova.raw(), bytes(len)),
+            type1::unmap(self.container.as_fd(), iova.raw(), bytes(len)),
             iova,
             len,
         )
@@ -100,11 +104,14 @@ impl DmaOps for Type1Dma {
 
 /// The memory of an address space of iommufd.
 #[derive(Debug)]
-pub(crate) struct IommufdDma(pub Arc<Iommufd>);
+pub(crate) struct IommufdDma {
+    pub iommufd: Arc<Iommufd>,
+    pub host: Host,
+}
 
 impl DmaOps for IommufdDma {
     fn limits(&self) -> Result<DmaLimits> {
-        let (ranges, alignment) = iommufd::ioas_ranges(self.0.as_fd(), self.0.ioas())
+        let (ranges, alignment) = iommufd::ioas_ranges(self.iommufd.as_fd(), self.iommufd.ioas())
             .map_err(|e| os_error("ask which addresses the IOMMU has", e))?;
         let ranges = ranges.into_iter();
         Ok(DmaLimits {
@@ -134,14 +141,19 @@ impl DmaOps for IommufdDma {
                 DmaDirection::FromDevice => WRITEABLE,
                 DmaDirection::Both => READABLE | WRITEABLE,
             };
-        let (space, ioas) = (self.0.as_fd(), self.0.ioas());
+        let (space, ioas) = (self.iommufd.as_fd(), self.iommufd.ioas());
         // SAFETY: the caller has shown it.
         unsafe { iommufd::ioas_map(space, ioas, address(memory), iova.raw(), bytes(len), flags) }
-            .map_err(|errno| map_error(len, iova, errno))
+            .map_err(|errno| map_error(len, iova, errno, self.host.locked_memory("VmPin")))
     }
 
     fn unmap(&self, iova: Iova, len: usize) -> Result<()> {
-        let done = iommufd::ioas_unmap(self.0.as_fd(), self.0.ioas(), iova.raw(), bytes(len));
+        let done = iommufd::ioas_unmap(
+            self.iommufd.as_fd(),
+            self.iommufd.ioas(),
+            iova.raw(),
+            bytes(len),
+        );
         whole(done, iova, len)
     }
 }
@@ -154,17 +166,13 @@ fn os_error(what: &str, errno: Errno) -> Error {
     Error::from_os(format!("cannot {what}"), io::Error::from(errno))
 }
 
-/// Why memory cannot be mapped.
-fn map_error(len: usize, iova: Iova, errno: Errno) -> Error {
+/// Why memory cannot be mapped, if this process has so many bytes locked.
+fn map_error(len: usize, iova: Iova, errno: Errno, locked: Option<u64>) -> Error {
     let error = os_error(&format!("map {len:#x} bytes for a device at {iova}"), errno);
     match errno {
         Errno::ENOMEM => {
             let limit = getrlimit(Resource::RLIMIT_MEMLOCK).map_or(0, |(soft, _)| soft);
-            error.with_hint(format!(
-                "this user may lock {limit} bytes of memory (ulimit -l), all mappings together, and {len} more are \
-                 needed; raise it: a line `USER - memlock KIBIBYTES` in /etc/security/limits.conf, or LimitMEMLOCK= of \
-                 a systemd unit"
-            ))
+            error.with_hint(memlock_hint(limit, locked.unwrap_or(0), bytes(len)))
         }
         Errno::ENOSPC => error.with_hint(
             "the kernel's limit of mappings is reached (dma_entry_limit of vfio_iommu_type1): use fewer, larger ones",
@@ -172,6 +180,23 @@ fn map_error(len: usize, iova: Iova, errno: Errno) -> Error {
         Errno::EFAULT => error.with_hint("the kernel maps ordinary memory only, and no BARs, through this interface"),
         _ => error,
     }
+}
+
+/// What to do when the kernel locks no more memory, by its limit, what this process has locked, and what it needs.
+fn memlock_hint(limit: u64, locked: u64, needed: u64) -> String {
+    let total = locked.saturating_add(needed);
+    if total <= limit {
+        return format!(
+            "the machine may have no memory left, or other programs of this user lock some of the {limit} bytes that all \
+             of them together may lock (ulimit -l); this one has locked {locked}, and needs {needed} more"
+        );
+    }
+    format!(
+        "this user may lock {limit} bytes of memory (ulimit -l); {locked} are locked, and {needed} more are needed; raise \
+         it to {} KiB or more: a line `USER - memlock KIBIBYTES` in /etc/security/limits.conf, or LimitMEMLOCK= of a \
+         systemd unit",
+        total.div_ceil(1024)
+    )
 }
 
 /// Turns anything but a whole unmapping into an error.
@@ -183,5 +208,29 @@ fn whole(done: nix::Result<u64>, iova: Iova, len: usize) -> Result<()> {
             format!("the kernel unmapped {done:#x} of the {len:#x} bytes at {iova}"),
         )),
         Err(errno) => Err(os_error(&format!("unmap {len:#x} bytes at {iova}"), errno)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::memlock_hint;
+
+    #[test]
+    fn a_limit_is_told_with_what_is_locked_and_what_is_needed() {
+        let hint = memlock_hint(65536, 4096, 61441);
+        let start = "this user may lock 65536 bytes of memory (ulimit -l); 4096 are locked, and 61441 more are needed; \
+                     raise it to 65 KiB or more: ";
+        assert!(hint.starts_with(start), "{hint}");
+    }
+
+    #[test]
+    fn a_limit_that_is_not_exceeded_is_not_said_to_be() {
+        for limit in [65536, u64::MAX] {
+            let hint = memlock_hint(limit, 4096, 61440);
+            assert!(
+                hint.starts_with("the machine may have no memory left"),
+                "{hint}"
+            );
+        }
     }
 }

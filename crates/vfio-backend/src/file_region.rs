@@ -1,8 +1,8 @@
 //! A region of a device, reached through the device's file.
 
-use crate::{RegionInfo, device::DeviceFile};
+use crate::{RegionInfo, device::DeviceFile, mapping::RegionFile};
 use io_core::{Fault, Offset, RegionOps, Width};
-use std::{io, os::unix::fs::FileExt, sync::Arc};
+use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
 
 /// A region of an open device that is reached through the device's file: each access is one system
 /// call of that width.
@@ -10,8 +10,8 @@ use std::{io, os::unix::fs::FileExt, sync::Arc};
 /// VFIO shows some registers of configuration space as it wants them seen (BARs, interrupt vectors), the
 /// rest as the device has them.
 #[derive(Debug)]
-pub(crate) struct FileRegion {
-    file: Arc<DeviceFile>,
+pub(crate) struct FileRegion<F = DeviceFile> {
+    file: Arc<F>,
     start: u64,
     writable: bool,
     size: usize,
@@ -19,10 +19,10 @@ pub(crate) struct FileRegion {
     widest: Width,
 }
 
-impl FileRegion {
+impl<F> FileRegion<F> {
     /// The region that `info` describes, to be called `name`, which takes accesses up to `widest`.
     pub(crate) fn new(
-        file: &Arc<DeviceFile>,
+        file: &Arc<F>,
         info: &RegionInfo,
         name: String,
         widest: Width,
@@ -44,7 +44,7 @@ impl FileRegion {
     }
 }
 
-impl RegionOps for FileRegion {
+impl<F: RegionFile> RegionOps for FileRegion<F> {
     fn name(&self) -> String {
         self.name.clone()
     }
@@ -58,7 +58,8 @@ impl RegionOps for FileRegion {
     }
 
     fn read(&self, at: Offset, bytes: &mut [u8]) -> Result<(), Fault> {
-        let done = self.file.file.read_at(bytes, self.place(at));
+        let file: &File = self.file.as_ref().as_ref();
+        let done = file.read_at(bytes, self.place(at));
         whole(done, bytes.len())
     }
 
@@ -66,7 +67,8 @@ impl RegionOps for FileRegion {
         if !self.writable {
             return Err(Fault::ReadOnly);
         }
-        let done = self.file.file.write_at(bytes, self.place(at));
+        let file: &File = self.file.as_ref().as_ref();
+        let done = file.write_at(bytes, self.place(at));
         whole(done, bytes.len())
     }
 }

@@ -123,6 +123,11 @@ fn open_error(
     );
     let node = path.display();
     let hint = match error.kind() {
+        ErrorKind::PermissionDenied if error.errno() == Some(nix::libc::EPERM) => {
+            let hint =
+                "without an IOMMU it takes CAP_SYS_RAWIO, whoever owns the node: run it with sudo";
+            return host.or_lockdown(error.with_hint(hint));
+        }
         ErrorKind::PermissionDenied => {
             let members = host.iommu_group(group).unwrap_or_default();
             let members: Vec<_> = members.iter().map(|m| m.address.to_string()).collect();

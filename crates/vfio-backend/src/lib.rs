@@ -12,7 +12,7 @@
 //! - **type 1**: a group is opened, and put into a container with a type 1 version 2 IOMMU.
 //!
 //! Without an IOMMU there is VFIO too, for who [states](UnsafeNoIommu) that the device is trusted with all
-//! memory of the machine. Devices that are to share memory are opened in one [`VfioContext`].
+//! memory of the machine; its memory is [`physical`](VfioContext::use_physical_memory) then. Devices that are to share memory are opened in one [`VfioContext`].
 //!
 //! # Permissions
 //!
@@ -55,6 +55,10 @@
 #[doc = include_str!("../../../README.md")]
 struct Readme;
 
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/interrupts.md")]
+struct Interrupts;
+
 mod bar;
 mod capability;
 mod container;
@@ -65,7 +69,7 @@ mod file_region;
 mod group;
 mod iommufd;
 mod irq;
-mod pages;
+mod mapping;
 mod region;
 mod sys;
 

@@ -40,6 +40,20 @@ impl RegionInfo {
         Ok(Self::new(&info, &bytes))
     }
 
+    /// The areas that can be mapped, if pages have this size: where they start, and how many bytes they have. What makes
+    /// no sense is left out, and so reached by calls.
+    pub(crate) fn areas(&self, page: usize) -> Vec<(usize, usize)> {
+        let sparse = self.sparse.iter().flatten();
+        let inside = sparse.filter(|(start, len)| {
+            let end = start.checked_add(*len);
+            *len > 0 && end.is_some_and(|end| end <= self.size)
+        });
+        let areas = inside.filter_map(|(start, len)| {
+            Some((usize::try_from(*start).ok()?, usize::try_from(*len).ok()?))
+        });
+        areas.filter(|(start, _)| start % page == 0).collect()
+    }
+
     /// The size, as this process can address it.
     pub(crate) fn len(&self) -> Result<usize> {
         usize::try_from(self.size).map_err(|_| {
@@ -145,6 +159,24 @@ mod tests {
         // Cut short, it says what it has.
         let region = RegionInfo::new(&info, &bytes[..bytes.len() - 1]);
         assert_eq!(region.sparse, Some(vec![(0, 0x1000)]));
+    }
+
+    #[test]
+    fn areas_that_make_no_sense_are_not_mapped() {
+        let areas = [
+            (0x1000, 0x1000),
+            (0x800, 0x800),   // not at a page
+            (0x2000, 0),      // of no bytes
+            (0x3000, 0x1001), // beyond the region
+            (0x4000, 0x1000), // behind it
+            (u64::MAX - 0xfff, 0x2000),
+            (0x3000, 0x10),
+        ];
+        let region = RegionInfo {
+            sparse: Some(areas.to_vec()),
+            ..RegionInfo::new(&answer(1, &[]).0, &[])
+        };
+        assert_eq!(region.areas(0x1000), [(0x1000, 0x1000), (0x3000, 0x10)]);
     }
 
     #[test]

@@ -5,89 +5,19 @@
 
 use edu::{Edu, MEMORY_SIZE};
 use io_core::{
-    Bar, ConfigSpace, ErrorKind, Io, PciDevice, Result,
-    dma::DmaSpace,
-    irq::{
-        InterruptKind::{self, Intx, Msi},
-        Interrupts,
-    },
-    pci::PciAddress,
+    ErrorKind, Io, PciDevice,
+    irq::InterruptKind::{self, Intx, Msi},
 };
-use pci_host::Host;
-use std::time::Duration;
-use vfio_backend::{IommuMode, VfioContext, VfioDevice};
-
-/// A function that is bound to vfio-pci until this is dropped.
-struct Bound {
-    host: Host,
-    address: PciAddress,
-}
-
-impl Bound {
-    fn new(address: &str) -> Self {
-        lab_guest::fact("kernel");
-        let (host, address) = (Host::system(), address.parse().unwrap());
-        let function = host.function(address).unwrap();
-        let plan = host.plan_bind(&function, "vfio-pci").unwrap();
-        host.execute(&plan, Duration::from_secs(10)).unwrap();
-        Self { host, address }
-    }
-
-    fn open(&self, mode: IommuMode) -> VfioDevice {
-        let context = VfioContext::new(&self.host, mode).unwrap();
-        context.open(self.address).unwrap()
-    }
-}
-
-impl Drop for Bound {
-    fn drop(&mut self) {
-        let function = self.host.function(self.address).unwrap();
-        let plan = self.host.plan_release(&function);
-        self.host.execute(&plan, Duration::ZERO).unwrap();
-    }
-}
-
-/// A device whose BARs are reached by calls, as those of many backends are.
-#[derive(Debug)]
-struct ByCalls(VfioDevice);
-
-impl PciDevice for ByCalls {
-    fn address(&self) -> PciAddress {
-        self.0.address()
-    }
-
-    fn config(&self) -> ConfigSpace<'_> {
-        self.0.config()
-    }
-
-    fn bar(&self, index: u8) -> Result<Bar> {
-        self.0.bar_by_calls(index)
-    }
-
-    fn interrupts(&self) -> Option<&dyn Interrupts> {
-        PciDevice::interrupts(&self.0)
-    }
-
-    fn dma(&self) -> Option<&DmaSpace> {
-        self.0.dma()
-    }
-
-    fn reset(&self) -> Result<()> {
-        self.0.reset()
-    }
-}
+use lab_guest::{Bound, ByCalls, modes};
+use vfio_backend::VfioDevice;
 
 /// Runs `test` on both of the lab's edus (docs/lab.md), in each mode that the kernel has.
 fn on_each(test: impl Fn(&VfioDevice)) {
-    let modes: &[IommuMode] = match lab_guest::fact("kernel").as_str() {
-        "full" => &[IommuMode::Type1, IommuMode::Iommufd],
-        _ => &[IommuMode::Type1],
-    };
     for address in ["00:03.0", "01:00.0"] {
-        for mode in modes {
+        for mode in modes() {
             eprintln!("{address}, {mode}");
             let bound = Bound::new(address);
-            test(&bound.open(*mode));
+            test(&bound.open_in(mode));
         }
     }
 }
@@ -198,7 +128,7 @@ fn bus_mastering_is_off_when_the_driver_has_gone() {
 #[ignore = "needs the lab"]
 fn it_runs_on_a_bar_that_is_reached_by_calls() {
     let bound = Bound::new("00:03.0");
-    let device = ByCalls(bound.open(IommuMode::Auto));
+    let device = ByCalls(bound.open().unwrap());
     assert!(device.bar(0).unwrap().mmio::<4>().is_err());
     in_each_way(&device, |edu| {
         assert_eq!(edu.factorial(6).unwrap(), 720);

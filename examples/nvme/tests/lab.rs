@@ -3,12 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "it is shown if a test fails")]
 
-use io_core::{
-    AccessWidth, Bar, ConfigSpace, ErrorKind, Io, PciDevice, Result, dma::DmaSpace,
-    irq::Interrupts, pci::PciAddress,
-};
+use io_core::{AccessWidth, ErrorKind, Io, PciDevice};
+use lab_guest::{Bound, ByCalls, modes};
 use nvme::{Nvme, Operation, Options};
-use pci_host::Host;
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
@@ -17,22 +14,19 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use vfio_backend::{IommuMode, VfioContext, VfioDevice};
+use vfio_backend::IommuMode;
 
 /// Where the lab has its drive: see docs/lab.md.
 const DRIVE: &str = "0000:04:00.0";
 const BLOCK: usize = 512;
 
 /// The drive while the kernel's driver has it.
-struct Kernels(Host);
-
-/// The drive while vfio-pci has it, until this is dropped.
-struct Bound(Host);
+struct Kernels;
 
 impl Kernels {
     fn new() -> Self {
         lab_guest::fact("kernel");
-        Self(Host::system())
+        Self
     }
 
     /// What sysfs says of the controller, or of the disk.
@@ -76,70 +70,18 @@ impl Kernels {
     }
 
     fn bind(self) -> Bound {
-        let function = self.0.function(DRIVE.parse().unwrap()).unwrap();
-        let plan = self.0.plan_bind(&function, "vfio-pci").unwrap();
-        self.0.execute(&plan, Duration::from_secs(10)).unwrap();
-        Bound(self.0)
-    }
-}
-
-impl Bound {
-    fn open(&self, mode: IommuMode) -> VfioDevice {
-        let context = VfioContext::new(&self.0, mode).unwrap();
-        context.open(DRIVE.parse().unwrap()).unwrap()
-    }
-}
-
-impl Drop for Bound {
-    fn drop(&mut self) {
-        let function = self.0.function(DRIVE.parse().unwrap()).unwrap();
-        let plan = self.0.plan_release(&function);
-        self.0.execute(&plan, Duration::ZERO).unwrap();
-    }
-}
-
-/// A device whose BARs are reached by calls, as those of many backends are.
-#[derive(Debug)]
-struct ByCalls(VfioDevice);
-
-impl PciDevice for ByCalls {
-    fn address(&self) -> PciAddress {
-        self.0.address()
-    }
-
-    fn config(&self) -> ConfigSpace<'_> {
-        self.0.config()
-    }
-
-    fn bar(&self, index: u8) -> Result<Bar> {
-        self.0.bar_by_calls(index)
-    }
-
-    fn interrupts(&self) -> Option<&dyn Interrupts> {
-        PciDevice::interrupts(&self.0)
-    }
-
-    fn dma(&self) -> Option<&DmaSpace> {
-        self.0.dma()
-    }
-
-    fn reset(&self) -> Result<()> {
-        self.0.reset()
+        Bound::new(DRIVE)
     }
 }
 
 /// Every way to use the drive: each mode that the kernel has, polled and by interrupts, at these depths.
 fn ways(depths: &[u16]) -> Vec<(IommuMode, Options)> {
-    let modes: &[IommuMode] = match lab_guest::fact("kernel").as_str() {
-        "full" => &[IommuMode::Type1, IommuMode::Iommufd],
-        _ => &[IommuMode::Type1],
-    };
     let mut ways = Vec::new();
-    for mode in modes {
+    for mode in modes() {
         for interrupts in [false, true] {
             ways.extend(depths.iter().map(|depth| {
                 let depth = *depth;
-                (*mode, Options { depth, interrupts })
+                (mode, Options { depth, interrupts })
             }));
         }
     }
@@ -177,7 +119,7 @@ fn the_drive_is_what_the_kernel_says_that_it_is() {
     let block: usize = kernels.says("queue/logical_block_size").parse().unwrap();
     let bound = kernels.bind();
     for (mode, options) in ways(&[1]) {
-        let device = bound.open(mode);
+        let device = bound.open_in(mode);
         let nvme = Nvme::new(&device, options).unwrap();
         let (info, namespace) = (nvme.info(), nvme.namespace());
         assert_eq!(
@@ -195,7 +137,7 @@ fn what_is_written_the_kernel_reads() {
     for (seed, (mode, options)) in (1..).zip(ways(&[1, 8])) {
         eprintln!("{mode}, {options:?}");
         let bound = Kernels::new().bind();
-        let device = bound.open(mode);
+        let device = bound.open_in(mode);
         let mut nvme = Nvme::new(&device, options).unwrap();
         for (lba, blocks) in PIECES {
             nvme.write(lba, &pattern(seed + lba, blocks * BLOCK))
@@ -227,7 +169,7 @@ fn what_the_kernel_has_written_is_read() {
     let bound = kernels.bind();
     for (mode, options) in ways(&[1, 8]) {
         eprintln!("{mode}, {options:?}");
-        let device = bound.open(mode);
+        let device = bound.open_in(mode);
         let mut nvme = Nvme::new(&device, options).unwrap();
         for (lba, blocks) in PIECES {
             let mut bytes = vec![0; blocks * BLOCK];
@@ -246,7 +188,7 @@ fn what_the_kernel_has_written_is_read() {
 fn commands_complete_in_any_order_and_each_has_its_own_data() {
     let bound = Kernels::new().bind();
     for (mode, options) in ways(&[32]) {
-        let device = bound.open(mode);
+        let device = bound.open_in(mode);
         let mut nvme = Nvme::new(&device, options).unwrap();
         let image = pattern(5, 1024 * BLOCK);
         nvme.write(0, &image).unwrap();
@@ -291,7 +233,7 @@ fn commands_complete_in_any_order_and_each_has_its_own_data() {
 #[ignore = "needs the lab"]
 fn what_the_drive_refuses_is_a_sentence_and_no_end() {
     let bound = Kernels::new().bind();
-    let device = bound.open(IommuMode::Type1);
+    let device = bound.open_in(IommuMode::Type1);
     let options = Options {
         depth: 2,
         interrupts: false,
@@ -342,7 +284,7 @@ fn what_the_drive_refuses_is_a_sentence_and_no_end() {
 fn a_drive_that_is_closed_is_shut_down_and_can_be_opened_again() {
     let bound = Kernels::new().bind();
     for (mode, options) in ways(&[4]) {
-        let device = bound.open(mode);
+        let device = bound.open_in(mode);
         let bar = device.bar(0).unwrap();
         // PCIe Transport 1.0 section 3.1: CSTS is at 1Ch; SHST, in bits 3:2, is 2 when the shutdown is complete.
         let shutdown = || bar.mmio::<0x1000>().unwrap().read32::<0x1c>() >> 2 & 3;
@@ -365,7 +307,7 @@ fn a_drive_that_is_closed_is_shut_down_and_can_be_opened_again() {
 #[ignore = "needs the lab"]
 fn it_runs_on_a_bar_that_is_reached_by_calls() {
     let bound = Kernels::new().bind();
-    let device = ByCalls(bound.open(IommuMode::Auto));
+    let device = ByCalls(bound.open().unwrap());
     assert!(device.bar(0).unwrap().mmio::<4>().is_err());
     for interrupts in [false, true] {
         let mut nvme = Nvme::new(
@@ -388,7 +330,7 @@ fn it_runs_on_a_bar_that_is_reached_by_calls() {
 #[ignore = "needs the lab"]
 fn bytes_are_not_copied_while_commands_are_under_way() {
     let bound = Kernels::new().bind();
-    let device = bound.open(IommuMode::Auto);
+    let device = bound.open().unwrap();
     let options = Options {
         depth: 2,
         interrupts: false,
@@ -410,15 +352,9 @@ fn bytes_are_not_copied_while_commands_are_under_way() {
 #[test]
 #[ignore = "needs the lab"]
 fn what_is_no_drive_is_refused() {
-    lab_guest::fact("kernel");
     // An edu.
-    let address: PciAddress = "00:03.0".parse().unwrap();
-    let host = Host::system();
-    let plan = host
-        .plan_bind(&host.function(address).unwrap(), "vfio-pci")
-        .unwrap();
-    host.execute(&plan, Duration::from_secs(10)).unwrap();
-    let device = VfioDevice::open(&host, address).unwrap();
+    let bound = Bound::new("00:03.0");
+    let device = bound.open().unwrap();
     let options = Options {
         depth: 1,
         interrupts: false,
@@ -428,7 +364,4 @@ fn what_is_no_drive_is_refused() {
         error.to_string(),
         "0000:00:03.0 is no NVMe controller: its class code is 0x00ff00, and not 0x010802"
     );
-    drop(device);
-    let plan = host.plan_release(&host.function(address).unwrap());
-    host.execute(&plan, Duration::ZERO).unwrap();
 }

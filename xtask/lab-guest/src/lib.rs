@@ -1,8 +1,11 @@
-//! For tests that run in the lab's guest: what kind of guest it is, and [`Qmp`], by which they command the QEMU around it.
+//! For tests that run in the lab's guest: what kind of guest it is, functions that are [`Bound`] for a test, and [`Qmp`], by
+//! which they command the QEMU around them.
 #![forbid(unsafe_code)]
 
+mod bound;
 mod qmp;
 
+pub use bound::{Bound, ByCalls, modes};
 pub use qmp::Qmp;
 
 /// What the guest is like: its `kernel` (`stock`, `full` or `image`) or its `iommu` (`intel`, `amd`, `virtio` or `none`).

@@ -74,7 +74,8 @@ impl Qmp {
         Ok(said.as_str().unwrap_or_default().to_owned())
     }
 
-    /// Plugs the device `driver` into the port or bridge `bus`, under the name `id`. No option ROM is looked for.
+    /// Plugs the device `driver` into the port or bridge `bus`, under the name `id`. No option ROM is looked for. Devices
+    /// with properties go by [`Self::execute`].
     ///
     /// # Errors
     ///

@@ -143,7 +143,7 @@ impl IovaAllocator {
 }
 
 /// The last address that a device with `bits` address bits reaches.
-const fn last_address(bits: u32) -> u64 {
+pub(super) const fn last_address(bits: u32) -> u64 {
     match u64::MAX.checked_shr(u64::BITS.saturating_sub(bits)) {
         Some(last) => last,
         None => 0,

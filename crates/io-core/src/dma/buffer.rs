@@ -92,9 +92,10 @@ impl DmaBox {
     /// There are no such addresses, or the kernel refuses to map it: too much memory is locked.
     pub fn share(self) -> Result<DmaBuffer> {
         let (memory, len) = (self.pages.as_ptr(), self.pages.len());
+        let fixed = self.pages.fixed_iova();
         // SAFETY: the pages are used by nothing else, and live as long as the mapping: a buffer drops it
         // first, and there is no reference to them while there is one.
-        let mut mapped = unsafe { self.space.map(memory, len, self.options)? };
+        let mut mapped = unsafe { self.space.map(memory, len, fixed, self.options)? };
         mapped.keeps = Some(self);
         Ok(DmaBuffer { mapped })
     }
@@ -153,7 +154,7 @@ impl DmaBuffer {
 
     /// Unmaps it, so that the device cannot reach it any more, and gives it back to the processor.
     ///
-    /// What the device does at that address from now on, the IOMMU stops.
+    /// What the device does at that address from now on, the IOMMU stops; without one, nothing does.
     ///
     /// # Errors
     ///
@@ -231,6 +232,74 @@ mod tests {
         fn unmap(&self, _: Iova, _: usize) -> Result<()> {
             Err(Error::new(ErrorKind::Other, "stuck"))
         }
+    }
+
+    /// Memory that devices find at 0x7000_0000, without an IOMMU.
+    #[derive(Debug)]
+    struct Fixed(SimulatedDma);
+
+    #[derive(Debug)]
+    struct FixedPages(Box<dyn DmaPages>);
+
+    // SAFETY: the pages are such memory.
+    unsafe impl DmaPages for FixedPages {
+        fn as_ptr(&self) -> *mut u8 {
+            self.0.as_ptr()
+        }
+
+        fn len(&self) -> usize {
+            self.0.len()
+        }
+
+        fn fixed_iova(&self) -> Option<Iova> {
+            Some(Iova::new(0x7000_0000))
+        }
+    }
+
+    impl DmaOps for Fixed {
+        fn limits(&self) -> Result<DmaLimits> {
+            let ranges = Vec::new();
+            Ok(DmaLimits {
+                ranges,
+                ..self.0.limits()?
+            })
+        }
+
+        fn pages(&self, len: usize, pages: PageSize) -> Result<Box<dyn DmaPages>> {
+            Ok(Box::new(FixedPages(self.0.pages(len, pages)?)))
+        }
+
+        unsafe fn map(&self, _: *mut u8, _: usize, _: Iova, _: DmaDirection) -> Result<()> {
+            Ok(())
+        }
+
+        fn unmap(&self, _: Iova, _: usize) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn memory_whose_address_is_not_for_choosing_is_where_it_is_or_refused() {
+        let space = DmaSpace::new(Box::new(Fixed(SimulatedDma::new()))).expect("limits");
+        let share = |options| space.allocate(4096, options).and_then(DmaBox::share);
+        let error = |options| share(options).expect_err("refused").to_string();
+        let options = DmaOptions::default;
+        let at = Iova::new(0x7000_0000);
+        for options in [options(), options().address_bits(31), options().at(at)] {
+            assert_eq!(share(options).expect("shared").iova(), at);
+        }
+        let cannot = "cannot give a device the 0x1000 bytes at physical address 0x70000000: ";
+        let reached = error(options().address_bits(30));
+        assert_eq!(reached, format!("{cannot}it has 30 address bits"));
+        let chosen = error(options().at(Iova::new(0x1000)));
+        assert!(chosen.ends_with("not for choosing"), "{chosen}");
+
+        let memory = space.allocate(4096, options()).expect("memory");
+        let start = memory.pages.as_ptr();
+        // SAFETY: it is refused.
+        let own = unsafe { space.map_memory(start, 4096, options()) };
+        let hint = own.expect_err("refused").hint().map(str::to_owned);
+        assert!(hint.is_some_and(|hint| hint.contains("no IOMMU")));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! What the devices of one IOMMU context see of memory.
 #![expect(unsafe_code, reason = "lets devices write to memory")]
 
-use super::{DmaBox, DmaMapping, Iova, IovaAllocator, IovaRange, buffer::Mapped};
+use super::{
+    DmaBox, DmaMapping, Iova, IovaAllocator, IovaRange, allocator::last_address, buffer::Mapped,
+};
 use crate::{Error, ErrorKind, Result};
 use std::{
     fmt,
@@ -12,7 +14,8 @@ use std::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "backends make it")]
 pub struct DmaLimits {
-    /// The addresses that exist, in ascending order, with holes between them.
+    /// The addresses that exist, in ascending order, with holes between them. None, if none is for choosing
+    /// (see [`DmaPages::fixed_iova`]).
     pub ranges: Vec<IovaRange>,
     /// The page sizes: bit `n` stands for pages of 2^n bytes. The smallest is the granule of every mapping.
     pub page_sizes: u64,
@@ -189,8 +192,14 @@ pub unsafe trait DmaPages: fmt::Debug + Send {
     ///
     /// The memory must not be used on this thread. Ordinary memory never panics.
     fn as_ptr(&self) -> *mut u8;
+
     /// How many bytes there are, a multiple of the page size.
     fn len(&self) -> usize;
+
+    /// Where devices find it, if that is not for choosing: without an IOMMU, its physical address.
+    fn fixed_iova(&self) -> Option<Iova> {
+        None
+    }
 }
 
 /// What the devices of one IOMMU context see of memory. Cloning it gives another handle to the same one.
@@ -273,10 +282,10 @@ impl DmaSpace {
         options: DmaOptions,
     ) -> Result<DmaMapping> {
         // SAFETY: the caller has shown it.
-        unsafe { self.map(memory, len, options) }.map(DmaMapping)
+        unsafe { self.map(memory, len, None, options) }.map(DmaMapping)
     }
 
-    /// Maps memory.
+    /// Maps memory: at `fixed`, if that is where devices find it.
     ///
     /// # Safety
     ///
@@ -285,6 +294,7 @@ impl DmaSpace {
         &self,
         memory: *mut u8,
         len: usize,
+        fixed: Option<Iova>,
         options: DmaOptions,
     ) -> Result<Mapped> {
         let granule = self.inner.limits.granule();
@@ -296,29 +306,41 @@ impl DmaSpace {
             );
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
-        let align = match options.pages.huge_bytes() {
-            Some(huge) => u64::try_from(huge).unwrap_or(granule).min(bytes),
-            None => granule,
+        let iova = match fixed {
+            Some(at) => reached(at, bytes, options)?,
+            None => self.choose(bytes, options)?,
         };
-        let align = align.checked_next_power_of_two().unwrap_or(granule);
-        let taken = {
-            let mut free = self.inner.free();
-            match options.iova {
-                Some(at) => free.reserve(at, bytes).map(|()| at),
-                None => free.allocate(bytes, align, options.bits),
-            }
-        };
-        let iova = taken.map_err(|e| {
-            let message = format!("cannot map {len:#x} bytes for a device: {e}");
-            Error::new(ErrorKind::InvalidInput, message)
-                .with_hint(format!("the IOMMU has {}", list(&self.inner.limits.ranges)))
-        })?;
         // SAFETY: the caller has shown it.
         if let Err(error) = unsafe { self.inner.ops.map(memory, len, iova, options.direction) } {
             self.inner.free().free(iova);
             return Err(error);
         }
         Ok(Mapped::new(Arc::clone(&self.inner), memory, len, iova))
+    }
+
+    /// Takes addresses for so many bytes.
+    fn choose(&self, bytes: u64, options: DmaOptions) -> Result<Iova> {
+        let granule = self.inner.limits.granule();
+        let align = match options.pages.huge_bytes() {
+            Some(huge) => u64::try_from(huge).unwrap_or(granule).min(bytes),
+            None => granule,
+        };
+        let align = align.checked_next_power_of_two().unwrap_or(granule);
+        let mut free = self.inner.free();
+        let taken = match options.iova {
+            Some(at) => free.reserve(at, bytes).map(|()| at),
+            None => free.allocate(bytes, align, options.bits),
+        };
+        taken.map_err(|e| {
+            let message = format!("cannot map {bytes:#x} bytes for a device: {e}");
+            let error = Error::new(ErrorKind::InvalidInput, message);
+            match self.inner.limits.ranges.as_slice() {
+                [] => error.with_hint(
+                    "there is no IOMMU, and so a device reaches only memory that its DmaSpace has allocated",
+                ),
+                ranges => error.with_hint(format!("the IOMMU has {}", list(ranges))),
+            }
+        })
     }
 }
 
@@ -333,6 +355,24 @@ impl Inner {
         self.free().free(iova);
         Ok(())
     }
+}
+
+/// The address `at`, if a device finds so many bytes there as `options` wants it.
+fn reached(at: Iova, bytes: u64, options: DmaOptions) -> Result<Iova> {
+    let cannot = |why: &str| {
+        let message =
+            format!("cannot give a device the {bytes:#x} bytes at physical address {at}: {why}");
+        Error::new(ErrorKind::InvalidInput, message)
+    };
+    if options.iova.is_some_and(|wanted| wanted != at) {
+        return Err(cannot("without an IOMMU their address is not for choosing"));
+    }
+    let last = at.raw().checked_add(bytes - 1);
+    if last.is_none_or(|last| last > last_address(options.bits)) {
+        return Err(cannot(&format!("it has {} address bits", options.bits))
+            .with_hint("other huge pages may be in its reach: allocate more of them, and keep those that are"));
+    }
+    Ok(at)
 }
 
 fn list(ranges: &[IovaRange]) -> String {

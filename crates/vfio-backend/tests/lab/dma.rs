@@ -1,14 +1,18 @@
 //! Memory that real devices read and write, behind a real IOMMU.
 
 use crate::{
-    bound::{Bound, EDU, EDU_BEHIND_PORT, modes},
     edu::{ADDRESS_BITS, Edu},
+    nobody,
+    places::{EDU, EDU_BEHIND_PORT},
+    plugged::{PLUGGED, Plugged},
 };
 use io_core::{
     AccessWidth, Io,
     dma::{DmaBuffer, DmaDirection, DmaOptions, DmaSpace, Iova, PageSize},
 };
-use std::fs;
+use lab_guest::{Bound, modes};
+use pci_host::Host;
+use std::{fs, os::unix::fs::chown};
 use vfio_backend::VfioContext;
 
 fn options() -> DmaOptions {
@@ -200,5 +204,77 @@ fn huge_pages_are_used_when_there_are_some_and_small_ones_only_when_allowed() {
         );
         drop(buffer);
         fs::write(pool, "0").unwrap();
+    }
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn a_buffer_is_where_the_device_reaches_it_by_its_address_bits() {
+    for bits in [28, 32, 39, 48] {
+        let _plugged = Plugged::edu(bits);
+        for mode in modes() {
+            let bound = Bound::new(PLUGGED);
+            let device = bound.open_in(mode);
+            device.set_bus_master(true).unwrap();
+            let (bar, space) = (device.bar(0).unwrap(), device.dma().unwrap());
+            let options = DmaOptions::default().address_bits(bits);
+            let mut memory = space.allocate(3 * 4096, options).unwrap();
+            memory[..4].copy_from_slice(b"here");
+            let from = memory.share().unwrap();
+            let last = from.iova().raw() + (3 * 4096 - 1);
+            assert!(last >> bits == 0, "{bits} bits, {mode}: {last:#x}");
+            // The highest address that there is is given out first: QEMU's IOMMU has 39 bits, that of QEMU 10 has 48.
+            let ranges = &space.limits().ranges;
+            let end = ranges.last().unwrap().last().min((1 << bits) - 1);
+            assert_eq!(last, end, "{bits} bits, {mode}");
+
+            let to = space.allocate(4096, options).unwrap().share().unwrap();
+            Edu(&bar).read(from.iova(), 4);
+            Edu(&bar).write(to.iova(), 4);
+            assert_eq!(&bytes(&to, 4), b"here", "{bits} bits, {mode}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn memory_beyond_the_limit_is_refused_with_the_numbers() {
+    /// Half of the limit, in bytes.
+    const HALF: usize = 512 << 10;
+
+    if let Some(mode) = nobody::told() {
+        let context = VfioContext::new(&Host::system(), mode.parse().unwrap()).unwrap();
+        let device = context.open(EDU.parse().unwrap()).unwrap();
+        let space = device.dma().unwrap();
+        let share = |len| space.allocate(len, options()).unwrap().share();
+        let half = share(HALF).unwrap();
+        let error = share(HALF + 4096).unwrap_err();
+        assert_eq!(error.errno(), Some(12), "ENOMEM: {error}");
+        let hint = error.hint().unwrap();
+        let numbers = "may lock 1048576 bytes of memory (ulimit -l); 524288 are locked, and 528384 more are needed; raise it \
+                       to 1028 KiB or more";
+        assert!(hint.contains(numbers), "{mode}: {hint}");
+        assert!(hint.contains("limits.conf"), "{hint}");
+        share(HALF).unwrap();
+        drop(half);
+        share(HALF + 4096).unwrap();
+        return;
+    }
+    for mode in modes() {
+        let bound = Bound::new(EDU);
+        let function = bound.host.function(bound.address).unwrap();
+        let group = bound.host.vfio_group(function.iommu_group.unwrap());
+        let cdev = bound.host.vfio_cdev(bound.address);
+        let nodes = [Some(group), cdev, Some(bound.host.iommufd())];
+        let give = |user| {
+            // The distribution's kernel has the first of them only.
+            for node in nodes.iter().flatten().filter(|node| node.exists()) {
+                chown(node, Some(user), None).unwrap();
+            }
+        };
+        give(nobody::NOBODY);
+        let name = "dma::memory_beyond_the_limit_is_refused_with_the_numbers";
+        nobody::run(name, 1024, &mode.to_string());
+        give(0);
     }
 }

@@ -1,13 +1,14 @@
 //! Interrupts of real devices.
 
 use crate::{
-    bound::{Bound, DOORBELL, EDU, EDU_BEHIND_PORT, NIC, modes},
     edu::Edu,
+    places::{DOORBELL, EDU, EDU_BEHIND_PORT, NIC},
 };
 use io_core::{
     ErrorKind, Io, PciDevice,
     irq::InterruptKind::{Intx, Msi, MsiX},
 };
+use lab_guest::{Bound, modes};
 use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_secs(5);

@@ -1,10 +1,15 @@
 //! Real devices through the kernel's VFIO, in the lab.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod bound;
 mod dma;
 mod edu;
+mod event_loops;
 mod interrupts;
+mod lockdown;
 mod modes;
+mod nobody;
+mod physical;
+mod places;
+mod plugged;
 mod regions;
 mod selftests;

@@ -1,7 +1,8 @@
 //! The kernel's interfaces to the IOMMU, and what keeps a device from being opened.
 
-use crate::bound::{Bound, EDU, EDU_BEHIND_BRIDGE, modes};
+use crate::places::{EDU, EDU_BEHIND_BRIDGE};
 use io_core::{ErrorKind, Io};
+use lab_guest::{Bound, modes};
 use std::fs;
 use vfio_backend::{IommuMode, VfioContext, VfioDevice};
 
@@ -120,8 +121,11 @@ fn a_kernel_without_an_interface_says_so() {
 
 mod noiommu {
     use super::*;
+    use crate::nobody;
     use io_core::PciDevice;
     use io_core::irq::InterruptKind::Msi;
+    use pci_host::Host;
+    use std::os::unix::fs::chown;
 
     #[test]
     #[ignore = "needs the lab"]
@@ -159,5 +163,28 @@ mod noiommu {
         let soon = std::time::Duration::from_secs(5);
         assert_eq!(irq.wait(soon).unwrap(), Some(1));
         crate::edu::Edu(&bar).acknowledge();
+    }
+    #[test]
+    #[ignore = "needs the lab"]
+    fn who_owns_the_node_but_lacks_the_capability_is_told_which() {
+        #[expect(unsafe_code, reason = "opens a device without an IOMMU")]
+        // SAFETY: no device is opened.
+        let mode = IommuMode::NoIommu(unsafe { vfio_backend::UnsafeNoIommu::new() });
+        if nobody::told().is_some() {
+            let context = VfioContext::new(&Host::system(), mode).unwrap();
+            let error = context.open(EDU.parse().unwrap()).unwrap_err();
+            assert_eq!(error.errno(), Some(1), "EPERM: {error}");
+            assert!(error.hint().unwrap().contains("CAP_SYS_RAWIO"));
+            return;
+        }
+        let switch = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode";
+        fs::write(switch, "1").unwrap();
+        let bound = Bound::new(EDU);
+        let function = bound.host.function(bound.address).unwrap();
+        let node = bound.host.vfio_group(function.iommu_group.unwrap());
+        chown(&node, Some(nobody::NOBODY), None).unwrap();
+        let name = "modes::noiommu::who_owns_the_node_but_lacks_the_capability_is_told_which";
+        nobody::run(name, 64, "");
+        chown(&node, Some(0), None).unwrap();
     }
 }

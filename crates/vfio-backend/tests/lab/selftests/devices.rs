@@ -1,6 +1,6 @@
 //! The devices and modes that scenarios run on.
 
-use crate::bound::Bound;
+use lab_guest::Bound;
 use pci_host::Host;
 use std::{
     fmt, fs,

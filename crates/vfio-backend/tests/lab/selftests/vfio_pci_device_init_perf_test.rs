@@ -1,8 +1,8 @@
 //! How long it takes to open devices, all at once.
 
 use super::devices::{Device, Mode};
-use crate::bound::Bound;
 use io_core::dma::DmaOptions;
+use lab_guest::Bound;
 use std::{
     fs,
     sync::Barrier,

@@ -9,13 +9,17 @@ use memmap2::{Advice, MmapOptions, MmapRaw};
 
 /// Whole pages, all zeros, until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Pages {
+pub struct Pages {
     map: MmapRaw,
 }
 
 impl Pages {
-    /// At least `len` bytes.
-    pub(crate) fn new(len: usize, pages: PageSize) -> Result<Self> {
+    /// At least `len` bytes. Huge pages are taken from the kernel's pool at once, and are never swapped out.
+    ///
+    /// # Errors
+    ///
+    /// The kernel has no memory, or no huge pages of this size, left.
+    pub fn new(len: usize, pages: PageSize) -> Result<Self> {
         let failed = |e| {
             let error = Error::from_os(format!("cannot allocate {len:#x} bytes for a device"), e);
             match (pages, error.errno()) {
@@ -38,8 +42,8 @@ impl Pages {
         options.len(rounded);
         match pages {
             PageSize::Base => &mut options,
-            PageSize::Huge2M => options.huge(Some(21)),
-            PageSize::Huge1G => options.huge(Some(30)),
+            PageSize::Huge2M => options.huge(Some(21)).populate(),
+            PageSize::Huge1G => options.huge(Some(30)).populate(),
         };
         let map = MmapRaw::from(options.map_anon().map_err(failed)?);
         // A child process would make the pages its own when it writes, and leave the device with others.
@@ -57,7 +61,8 @@ fn huge(size: &str) -> String {
 }
 
 /// The size of the processor's smallest pages.
-fn page_size() -> usize {
+#[must_use]
+pub fn page_size() -> usize {
     nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)
         .ok()
         .flatten()
