@@ -1,4 +1,4 @@
-//! Processor, memory, chipset, IOMMU, and the kernel's command line.
+//! Memory, chipset, IOMMU, and the kernel's command line.
 
 use crate::lab::Options;
 
@@ -56,11 +56,6 @@ impl Iommu {
 /// The arguments of QEMU.
 pub fn arguments(options: &Options) -> Vec<String> {
     let mut words: Vec<&str> = COMMON.split(' ').collect();
-    words.extend(if options.kvm {
-        ["-accel", "kvm", "-cpu", "host"]
-    } else {
-        ["-accel", "tcg,thread=multi", "-cpu", "qemu64"]
-    });
     words.extend(["-machine", "q35,kernel-irqchip=split"]);
     words.extend(
         options

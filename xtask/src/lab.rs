@@ -158,7 +158,7 @@ fn prepare(
     )?;
     // igb is since QEMU 8.
     let igb = options.devices.contains(&Extra::Igb).then_some(8);
-    let mut qemu = qemu::command(options.qemu_version.max(igb))?;
+    let mut qemu = qemu::command(options.qemu_version.max(igb), options.kvm)?;
     qemu.args(board::arguments(options))
         .arg("-kernel")
         .arg(&kernel.image)
