@@ -39,8 +39,12 @@ struct Mapped {
     raw: MmioRaw<Region>,
     // Dropped first.
     name: MappingName,
+    map_again: Option<MapAgain>,
     _owner: Box<dyn Any + Send + Sync>,
 }
+
+/// Maps a BAR anew, in the place where it is.
+type MapAgain = Box<dyn Fn() -> Result<()> + Send + Sync>;
 
 impl Bar {
     /// The BAR that is mapped at `raw`, with the size that the device reports, and is to be called `name` in
@@ -59,9 +63,59 @@ impl Bar {
         let access = Access::Mapped(Mapped {
             name: MappingName::new(raw.as_ptr().cast(), raw.size(), name),
             raw,
+            map_again: None,
             _owner: Box::new(owner),
         });
         Self { access }
+    }
+
+    /// The same BAR, whose device may go away: an access to it that would raise SIGBUS and end the process reads all
+    /// ones, or writes nowhere, and from then on [`is_lost`](Self::is_lost). `map_again` is for
+    /// [`revive`](Self::revive): it maps all of the BAR anew, in the same place.
+    ///
+    /// A BAR that is not mapped stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// It is not mapped from the start of a page on, or the kernel refuses the signal handler.
+    ///
+    /// # Safety
+    ///
+    /// The pages that the BAR is mapped in are the owner's alone, mapped until it is dropped: any of them may be replaced
+    /// by private memory.
+    pub unsafe fn survive(
+        mut self,
+        map_again: impl Fn() -> Result<()> + Send + Sync + 'static,
+    ) -> Result<Self> {
+        if let Access::Mapped(mapped) = &mut self.access {
+            let (base, size) = (mapped.raw.as_ptr().cast(), mapped.raw.size());
+            // SAFETY: the name is dropped before the owner; the caller has shown the rest.
+            unsafe { mapped.name.guard(base, size) }.map_err(|error| {
+                Error::from_os("cannot guard a mapped BAR against SIGBUS", error)
+            })?;
+            mapped.map_again = Some(Box::new(map_again));
+        }
+        Ok(self)
+    }
+
+    /// Says that the device of a lost BAR is there again, and maps it anew.
+    ///
+    /// An access of another thread that fails meanwhile makes it lost again: [`is_lost`](Self::is_lost) has the last word.
+    /// Whether the device answers, and what state it is in, is another question.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be mapped, and stays lost.
+    pub fn revive(&self) -> Result<()> {
+        match &self.access {
+            Access::Mapped(mapped) => {
+                mapped.name.set_lost(false);
+                let again = mapped.map_again.as_ref().map_or(Ok(()), |map| map());
+                again.inspect_err(|_| mapped.name.set_lost(true))
+            }
+            Access::Sparse(sparse) => sparse.areas().try_for_each(Self::revive),
+            Access::Called(_) => Ok(()),
+        }
     }
 
     /// The BAR that `ops` reaches.
@@ -102,7 +156,8 @@ impl Bar {
         }
     }
 
-    /// Whether the device behind a mapped BAR was said to be lost.
+    /// Whether the device behind a mapped BAR was said to be lost, or an access to it has met nobody: see
+    /// [`survive`](Self::survive).
     #[must_use]
     pub fn is_lost(&self) -> bool {
         match &self.access {

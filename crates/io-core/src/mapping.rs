@@ -1,11 +1,14 @@
 //! What is mapped: its names, for errors, and whether the device behind it is lost.
+#![expect(unsafe_code, reason = "guards mappings")]
 
 use crate::{KnownSize, RegionName};
+use bus_fault::{Guard, LOST};
 use std::{
     collections::BTreeMap,
+    io,
     sync::{
         PoisonError, RwLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -17,11 +20,37 @@ static MAPPINGS: RwLock<BTreeMap<(usize, u64), Mapping>> = RwLock::new(BTreeMap:
 struct Mapping {
     first: usize,
     name: String,
-    lost: bool,
+    lost: Lost,
 }
 
-/// How many mappings are of devices that are lost: mostly none, so that nobody has to look further.
-static LOST: AtomicUsize = AtomicUsize::new(0);
+/// Whether the device is lost.
+#[derive(Debug)]
+enum Lost {
+    /// Somebody says so.
+    Said(bool),
+    /// So does an access that raised SIGBUS.
+    Guarded(Guard),
+}
+
+impl Lost {
+    fn get(&self) -> bool {
+        match self {
+            Self::Said(lost) => *lost,
+            Self::Guarded(guard) => guard.is_lost(),
+        }
+    }
+
+    fn set(&mut self, lost: bool) {
+        match self {
+            Self::Said(said) => match (std::mem::replace(said, lost), lost) {
+                (false, true) => _ = LOST.fetch_add(1, Ordering::Relaxed),
+                (true, false) => _ = LOST.fetch_sub(1, Ordering::Relaxed),
+                _ => {}
+            },
+            Self::Guarded(guard) => guard.set_lost(lost),
+        }
+    }
+}
 
 /// The number of the next mapping.
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -67,7 +96,7 @@ impl MappingName {
                 Mapping {
                     first,
                     name,
-                    lost: false,
+                    lost: Lost::Said(false),
                 },
             );
         }
@@ -76,18 +105,31 @@ impl MappingName {
 }
 
 impl MappingName {
+    /// Survives accesses to the memory that raise SIGBUS: they find ones, and the device is lost.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Guard::new`].
+    ///
+    /// # Safety
+    ///
+    /// As long as this lives, the pages of the memory are a mapping of a device that nothing else is in and that nothing
+    /// unmaps: at any access, any of them may be replaced by private memory of ones. There is no Rust reference to them.
+    pub(crate) unsafe fn guard(&self, base: *mut u8, size: usize) -> io::Result<()> {
+        // SAFETY: the caller has shown it, and `Drop` drops the guard.
+        let guard = unsafe { Guard::new(base, size) }?;
+        guard.set_lost(self.is_lost());
+        self.change(|lost| {
+            lost.set(false);
+            *lost = Lost::Guarded(guard);
+        });
+        Ok(())
+    }
+
     /// Says that the device behind the memory is lost, or that it is there again. Accesses that may fail report
     /// [`Fault::Lost`](crate::Fault::Lost) while it is lost; those that cannot are as they were.
     pub fn set_lost(&self, lost: bool) {
-        let mut mappings = MAPPINGS.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(mapping) = self.key.and_then(|key| mappings.get_mut(&key)) else {
-            return;
-        };
-        match (std::mem::replace(&mut mapping.lost, lost), lost) {
-            (false, true) => _ = LOST.fetch_add(1, Ordering::Relaxed),
-            (true, false) => _ = LOST.fetch_sub(1, Ordering::Relaxed),
-            _ => {}
-        }
+        self.change(|flag| flag.set(lost));
     }
 
     /// Whether the device behind the memory is lost.
@@ -95,17 +137,23 @@ impl MappingName {
     pub fn is_lost(&self) -> bool {
         let mappings = MAPPINGS.read().unwrap_or_else(PoisonError::into_inner);
         let mapping = self.key.and_then(|key| mappings.get(&key));
-        mapping.is_some_and(|mapping| mapping.lost)
+        mapping.is_some_and(|mapping| mapping.lost.get())
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Lost)) {
+        let mut mappings = MAPPINGS.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mapping) = self.key.and_then(|key| mappings.get_mut(&key)) {
+            change(&mut mapping.lost);
+        }
     }
 }
 
 impl Drop for MappingName {
     fn drop(&mut self) {
+        self.set_lost(false);
         if let Some(key) = self.key {
             let mut mappings = MAPPINGS.write().unwrap_or_else(PoisonError::into_inner);
-            if mappings.remove(&key).is_some_and(|mapping| mapping.lost) {
-                LOST.fetch_sub(1, Ordering::Relaxed);
-            }
+            mappings.remove(&key);
         }
     }
 }
@@ -132,5 +180,5 @@ pub(crate) fn name_of<T: ?Sized + KnownSize>(ptr: *const T) -> Option<RegionName
 /// Whether the device is lost that is mapped at `ptr`.
 #[inline]
 pub(crate) fn is_lost<T: ?Sized + KnownSize>(ptr: *const T) -> bool {
-    LOST.load(Ordering::Relaxed) != 0 && find(ptr, |_, mapping| mapping.lost).unwrap_or(false)
+    LOST.load(Ordering::Relaxed) != 0 && find(ptr, |_, mapping| mapping.lost.get()).unwrap_or(false)
 }

@@ -112,8 +112,8 @@ unsafe impl<T: ?Sized> Sync for MmioRaw<T> {}
 /// Copies contain no barriers. [`relaxed`](Mmio::relaxed) gives accessors that contain none either.
 ///
 /// While the BAR is switched off (memory decoding off in the device's Command register, power state
-/// D3hot), an access raises SIGBUS, which ends the program. From a device that has been pulled out, all
-/// ones are read.
+/// D3hot), an access raises SIGBUS. In a [`Bar`](crate::Bar) that survives that, all ones are read, and the BAR is
+/// lost; elsewhere it ends the program. From a device that has been pulled out, all ones are read.
 ///
 /// The view cannot outlive the borrow that it was made from:
 ///

@@ -142,7 +142,7 @@ impl VfioDevice {
     ///
     /// VFIO shows some registers there as it wants them seen (BARs, interrupt vectors), the rest as the
     /// device has them. Whoever clears the memory bit of Command (bit 1), or puts the device into D3hot,
-    /// takes its BARs away: an access to a mapped one then raises SIGBUS, which ends the program.
+    /// takes its BARs away: the first access to a mapped one finds that it [is lost](io_core::Bar::is_lost).
     #[must_use]
     pub fn config(&self) -> ConfigSpace<'_> {
         ConfigSpace::new(&self.open.config).expect("its size was checked when it was opened")

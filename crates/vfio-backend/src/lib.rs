@@ -30,9 +30,10 @@
 //! # A device that goes away
 //!
 //! A mapped BAR can be switched off: memory decoding is cleared in the device's Command register, or the
-//! device goes to D3hot. An access then raises SIGBUS, which **ends the program**; nothing here catches
-//! it yet. From a device that has been pulled out, all ones are read, and no signal comes. One that is
-//! to be removed in order stays until this program closes it: the kernel waits.
+//! device goes to D3hot. An access then raises SIGBUS, which this crate's BARs [survive](io_core::Bar::survive): all ones
+//! are read, `try_` accessors say that the device is lost, as does [`Bar::is_lost`](io_core::Bar::is_lost), and
+//! [`Bar::revive`](io_core::Bar::revive) maps the BAR again. From a device that has been pulled out, all ones are read,
+//! and no signal comes. One that is to be removed in order stays until this program closes it: the kernel waits.
 //!
 //! ```no_run
 //! use io_core::Io;

@@ -3,9 +3,14 @@
 
 use crate::{RegionInfo, file_region::FileRegion};
 use dma_memory::page_size;
-use io_core::{Bar, Error, MmioRaw, Result, Width};
+use io_core::{Bar, Error, MmioRaw, Region, Result, Width};
 use memmap2::{Advice, MmapOptions, MmapRaw};
-use std::{fmt, fs::File, sync::Arc};
+use nix::{
+    errno::Errno,
+    libc,
+    sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap},
+};
+use std::{fmt, fs::File, num::NonZeroUsize, sync::Arc};
 
 /// An open file with regions in it: that of a device.
 pub(crate) trait RegionFile: AsRef<File> + fmt::Debug + Send + Sync + 'static {}
@@ -44,8 +49,9 @@ fn map<F: RegionFile>(
     let failed =
         |what: &str, e| Error::from_os(format!("cannot {what} {name} ({size:#x} bytes)"), e);
     let start = u64::try_from(start).unwrap_or(u64::MAX);
+    let offset = info.offset.saturating_add(start);
     let map = MmapOptions::new()
-        .offset(info.offset.saturating_add(start))
+        .offset(offset)
         .len(size)
         .map_raw(file.as_ref().as_ref())
         .map_err(|e| failed("map", e))?;
@@ -58,7 +64,33 @@ fn map<F: RegionFile>(
     let owner: (MmapRaw, _) = (map, Arc::clone(file));
     // SAFETY: it is mapped, readable and writable, for the size that the device reports, as long as the owner
     // lives; nothing makes references to it.
-    Ok(unsafe { Bar::mapped(raw, name, owner) })
+    let bar = unsafe { Bar::mapped(raw, name, owner) };
+    let (file, name) = (Arc::clone(file), name.to_owned());
+    let map_again = move || {
+        log::debug!("mapping {name} again");
+        // SAFETY: the BAR that calls this has its pages there.
+        unsafe { map_in_place(raw, file.as_ref().as_ref(), offset) }
+            .map_err(|e| Error::from_os(format!("cannot map {name} again"), e.into()))
+    };
+    // SAFETY: the pages are the owner's alone, until it unmaps them.
+    unsafe { bar.survive(map_again) }
+}
+
+/// Maps what is at `offset` in `file` where a BAR was mapped before.
+///
+/// # Safety
+///
+/// The pages at `raw` are the BAR's.
+unsafe fn map_in_place(raw: MmioRaw<Region>, file: &File, offset: u64) -> nix::Result<()> {
+    let address = NonZeroUsize::new(raw.addr()).ok_or(Errno::EINVAL)?;
+    let size = NonZeroUsize::new(raw.size()).ok_or(Errno::EINVAL)?;
+    let offset = libc::off_t::try_from(offset).map_err(|_| Errno::EOVERFLOW)?;
+    let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    let flags = MapFlags::MAP_SHARED | MapFlags::MAP_FIXED;
+    // SAFETY: the caller has shown that what is there may be replaced.
+    let pages = unsafe { mmap(Some(address), size, access, flags, file, offset) }?;
+    // SAFETY: this changes what a fork does.
+    unsafe { madvise(pages, size.get(), MmapAdvise::MADV_DONTFORK) }
 }
 
 #[cfg(test)]
@@ -137,9 +169,13 @@ mod tests {
             assert_eq!(u32::from_le_bytes(bytes), value, "{at:#x}");
             assert_eq!(io.try_read32(at), Ok(value), "{at:#x}");
         }
-        // A file that has become shorter: a call says so. An access to what is mapped would end the program.
+        // A file that has become shorter stands for a device that went away: calls and what is mapped both say so.
         file.0.set_len(AT).unwrap();
         assert!(io.try_read32(0x2000).is_err());
+        assert!(io.try_read32(0x3000).unwrap_err().is_lost() && bar.is_lost());
+        file.0.set_len(AT + SIZE).unwrap();
+        bar.revive().unwrap();
+        assert_eq!((io.try_read32(0x3000), bar.is_lost()), (Ok(0), false));
         drop(bar);
         assert_eq!(mapped(&file), []);
     }

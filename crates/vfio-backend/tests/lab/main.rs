@@ -6,6 +6,7 @@ mod edu;
 mod event_loops;
 mod interrupts;
 mod lockdown;
+mod lost;
 mod modes;
 mod nobody;
 mod physical;
