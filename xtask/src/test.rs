@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use crate::assembly;
 use crate::error::Result;
 use crate::lab_tests;
-use crate::static_build::cargo;
+use crate::static_build::{cargo, target_folder};
 use crate::stream::{say, stream};
 use crate::toolchain::{AARCH64, I686, OLDEST, Part, cargo_of};
 
@@ -61,6 +61,8 @@ pub enum Step {
     ErrorCodes,
     /// The instructions that accessors become, on both architectures.
     Assembly,
+    /// All ways in which threads can meet where they share more than data.
+    Loom,
     /// Undefined behaviour in io-core.
     Miri,
     /// The same as on a big-endian machine: numbers on a device stay little-endian.
@@ -160,7 +162,7 @@ impl Step {
             Self::ClippyI686 => Some(Part::I686),
             Self::OldestRust => Some(Part::Oldest),
             Self::ErrorCodes | Self::Miri | Self::MiriBigEndian => Some(Part::Miri),
-            Self::Test | Self::Doc | Self::Lab | Self::LabFull => None,
+            Self::Test | Self::Doc | Self::Loom | Self::Lab | Self::LabFull => None,
         }
     }
 
@@ -193,6 +195,18 @@ impl Step {
                 command = cargo_of("nightly");
                 command.args(["test", "--doc", "--package", "outboard-io-core"])
             }
+            Self::Loom => command
+                .args([
+                    "test",
+                    "--package",
+                    "outboard-io-core",
+                    "--test",
+                    "revocable",
+                ])
+                // Not in the place of what is built without it.
+                .arg("--target-dir")
+                .arg(target_folder()?.with_file_name("loom"))
+                .env("RUSTFLAGS", "--cfg loom"),
             Self::Miri => miri(&mut command),
             Self::MiriBigEndian => miri(&mut command).args(["--target", BIG_ENDIAN]),
             Self::Assembly => return assembly::check(),

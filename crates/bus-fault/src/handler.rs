@@ -74,8 +74,15 @@ fn survive(info: *mut siginfo_t) -> bool {
     }
     // SAFETY: a SIGBUS with this code has an address.
     let address = unsafe { info.si_addr() };
+    // Lost before there are ones to be read. And after: who maps the device again meanwhile must not leave a page of ones
+    // in a mapping that is not lost.
+    let guarded = table::mark_lost(address.addr());
     // SAFETY: who guards a mapping lets its pages be replaced.
-    table::mark_lost(address.addr()) && unsafe { ones::put(address.cast()) }
+    let survived = guarded && unsafe { ones::put(address.cast()) };
+    if survived {
+        table::mark_lost(address.addr());
+    }
+    survived
 }
 
 /// Does what would have been done without us.

@@ -95,8 +95,8 @@ macro_rules! unless_lost {
             #[inline]
             fn try_io_read(view: Self::View<'_, $ty>) -> Result<$ty, $crate::Fault> {
                 let value = <Self as $crate::IoCapable<$ty>>::io_read(view);
-                // What is read from a device that is not there.
-                if value == <$ty>::MAX && $crate::mapping::is_lost(Self::as_ptr(view)) {
+                // Whatever the value is: what was written to a lost BAR can be read back.
+                if $crate::mapping::is_lost(Self::as_ptr(view)) {
                     return Err($crate::Fault::Lost);
                 }
                 Ok(value)

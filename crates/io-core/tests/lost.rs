@@ -74,6 +74,8 @@ fn a_write_that_is_the_first_to_find_nobody_is_an_error() {
     file.set_len(0).unwrap();
     let io = bar.io::<0x10>().unwrap();
     assert!(io.try_write32(0, 1).unwrap_err().is_lost());
+    // It is in a page of this process now, which is no answer of the device.
+    assert!(io.try_read32(0).unwrap_err().is_lost());
 }
 
 #[test]
