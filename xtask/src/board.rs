@@ -58,9 +58,14 @@ pub fn arguments(options: &Options) -> Vec<String> {
     let mut words: Vec<&str> = COMMON.split(' ').collect();
     words.extend(if options.kvm {
         ["-accel", "kvm", "-cpu", "host"]
+    } else if options.count {
+        ["-accel", "tcg,thread=single", "-cpu", "qemu64"]
     } else {
         ["-accel", "tcg,thread=multi", "-cpu", "qemu64"]
     });
+    if options.count {
+        words.extend(["-icount", "shift=0,sleep=off"]);
+    }
     words.extend(["-machine", "q35,kernel-irqchip=split"]);
     words.extend(
         options

@@ -1,8 +1,11 @@
 //! The backend and its drivers on real VFIO, each beside a rival in the same boot.
 //!
 //! `cargo xtask bench --lab` builds this program and runs it in the lab; docs/performance.md says what is compared, and
-//! how. `outboard-bench-lab [TEXT]` times the rows with `TEXT` in their names, in each mode, and prints each as a line
-//! of JSON, after one that names the kernel.
+//! how. It prints the rows with `TEXT` in their names, in each mode, as lines of JSON, after one that names the kernel:
+//!
+//! - `time [TEXT]` times them;
+//! - `count [TEXT]` is for a guest whose clock counts instructions (`cargo xtask lab --count`): a turn is short there, and
+//!   what waits for the host is left out.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -30,8 +33,16 @@ use vfio_backend::IommuMode;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {
-    let text = std::env::args().nth(1).unwrap_or_default();
-    match run(&text) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["time"] => run("", false),
+        ["time", text] => run(text, false),
+        ["count"] => run("", true),
+        ["count", text] => run(text, true),
+        _ => Err("usage: outboard-bench-lab time [TEXT] | count [TEXT]".into()),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("outboard-bench-lab: {why}");
@@ -40,7 +51,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(text: &str) -> Result<()> {
+fn run(text: &str, counts: bool) -> Result<()> {
     // It takes devices from their drivers, which is no harm there.
     if std::env::var_os("OUTBOARD_LAB").is_none() {
         return Err("this runs in the lab only: cargo xtask bench --lab".into());
@@ -48,12 +59,14 @@ fn run(text: &str) -> Result<()> {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
     println!("{}", serde_json::json!({ "kernel": kernel.trim() }));
     for mode in [IommuMode::Iommufd, IommuMode::Type1] {
-        let contest = Contest::new(text, mode);
+        let contest = Contest::new(text, mode, counts);
         opening::rows(&contest)?;
         mappings::rows(&contest)?;
         interrupts::rows(&contest)?;
         registers::rows(&contest)?;
-        drives::rows(&contest)?;
+        if !counts {
+            drives::rows(&contest)?;
+        }
     }
     Ok(())
 }

@@ -35,10 +35,11 @@ macro_rules! each_offset {
     })*}};
 }
 
-/// A side that does `$body` in each pass.
+/// A side that does `$body` in each pass, with `$name` of which the compiler knows nothing.
 macro_rules! side {
-    ($body:expr) => {
+    ($name:ident => $body:expr) => {
         &mut |passes: u32| {
+            let $name = black_box($name);
             for _ in 0..passes {
                 $body
             }
@@ -69,33 +70,34 @@ fn memory(contest: &Contest<'_>) -> Result<()> {
     let places = offsets.map(|offset| usize::try_from(offset).unwrap_or(0));
     // SAFETY: it is mapped for as long as `bar` lives.
     let theirs = unsafe { PciMemoryRegion::new_raw(base, bar.size(), Permissions::ReadWrite) };
+    let theirs = &theirs;
     let [read, write, try_read, try_write] = names;
     if contest.wants(read) {
-        let ours = side!(each_offset!(AT => black_box(io).read32::<AT>()));
+        let ours = side!(io => each_offset!(AT => io.read32::<AT>()));
         // SAFETY: there are `KNOWN` bytes, mapped and aligned.
-        let raw = side!(each_offset!(AT => unsafe { load(black_box(base), AT) }));
+        let raw = side!(base => each_offset!(AT => unsafe { load(base, AT) }));
         contest.row((read, "read_volatile"), NO_SLOWER, ACCESSES, (ours, raw));
     }
     if contest.wants(write) {
-        let ours = side!(each_offset!(AT => black_box(io).write32::<AT>(7)));
+        let ours = side!(io => each_offset!(AT => io.write32::<AT>(7)));
         // SAFETY: there are `KNOWN` bytes, mapped and aligned.
-        let raw = side!(each_offset!(AT => unsafe { store(black_box(base), AT, 7) }));
+        let raw = side!(base => each_offset!(AT => unsafe { store(base, AT, 7) }));
         contest.row((write, "write_volatile"), NO_SLOWER, ACCESSES, (ours, raw));
     }
     if contest.wants(try_read) {
-        let ours = side!(for at in black_box(&places) {
+        let ours = side!(any => for at in black_box(&places) {
             any.try_read32(*at).expect("in bounds");
         });
-        let other = side!(for at in black_box(&offsets) {
+        let other = side!(theirs => for at in black_box(&offsets) {
             theirs.read_le_u32(*at).expect("in bounds");
         });
         contest.row((try_read, "pci-driver"), NO_SLOWER, ACCESSES, (ours, other));
     }
     if contest.wants(try_write) {
-        let ours = side!(for at in black_box(&places) {
+        let ours = side!(any => for at in black_box(&places) {
             any.try_write32(*at, 7).expect("in bounds");
         });
-        let other = side!(for at in black_box(&offsets) {
+        let other = side!(theirs => for at in black_box(&offsets) {
             theirs.write_le_u32(*at, 7).expect("in bounds");
         });
         contest.row(
@@ -118,12 +120,12 @@ fn emulated(contest: &Contest<'_>) -> Result<()> {
     let bar = device.bar(EMULATED.1)?;
     let io = bar.mmio::<KNOWN>()?;
     let base = bound::start(&bar)?;
-    let ours = side!({
-        black_box(io).read32::<0>();
+    let ours = side!(io => {
+        io.read32::<0>();
     });
-    let raw = side!({
+    let raw = side!(base => {
         // SAFETY: there are `KNOWN` bytes, mapped and aligned.
-        unsafe { load(black_box(base), 0) };
+        unsafe { load(base, 0) };
     });
     contest.row((what, "read_volatile"), NO_SLOWER, 1, (ours, raw));
     Ok(())
