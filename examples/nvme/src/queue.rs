@@ -170,8 +170,8 @@ impl QueuePair {
         }
     }
 
-    /// Looks for a completion for a while. There is no `hint::spin_loop()` in it: an emulated processor leaves the
-    /// emulation at each, which takes longer than to look, and a real one pauses up to a hundred cycles.
+    /// Looks for a completion for a while. There is no `hint::spin_loop()` in it: QEMU leaves the emulated code at each, and
+    /// a real processor pauses.
     fn look(&mut self) -> Result<Option<Completion>, AccessError> {
         for _ in 0..SPINS {
             if let Some(completion) = self.pop()? {
