@@ -91,8 +91,12 @@ fn memory(contest: &Contest<'_>) -> Result<()> {
         let other = side!(theirs => for at in black_box(&offsets) {
             theirs.read_le_u32(*at).expect("in bounds");
         });
-        contest.row((try_read, "pci-driver"),
-            Target::Nothing, ACCESSES, (ours, other));
+        contest.row(
+            (try_read, "pci-driver"),
+            Target::Nothing,
+            ACCESSES,
+            (ours, other),
+        );
     }
     if contest.wants(try_write) {
         let ours = side!(any => for at in black_box(&places) {
