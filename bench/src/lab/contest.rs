@@ -44,6 +44,9 @@ impl<'a> Contest<'a> {
         accesses: u32,
         (ours, theirs): (&mut Side<'_>, &mut Side<'_>),
     ) {
+        // The first access to a mapped BAR takes longer than a turn.
+        ours(1);
+        theirs(1);
         let turn = if self.counts { COUNTED.0 } else { TURN };
         let passes = passes(ours, turn).min(passes(theirs, turn));
         let count = if self.counts {
