@@ -4,10 +4,11 @@
 use std::hint::black_box;
 
 use io_core::Io;
+use outboard_bench::Target;
 use pci_driver::regions::PciRegion;
 
 use crate::memory::{Memory, OFFSETS};
-use crate::row::{Row, Run, Target};
+use crate::row::{Row, Run};
 
 /// As many accesses as `each_offset` makes.
 const CONSTANTS: u32 = 16;

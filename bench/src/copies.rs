@@ -4,10 +4,11 @@
 use std::hint::black_box;
 
 use io_core::{AccessWidth, Io, Width};
+use outboard_bench::Target;
 use pci_driver::regions::PciRegion;
 
 use crate::loops;
-use crate::row::{Row, Run, Target};
+use crate::row::{Row, Run};
 
 /// How much the copies of device memory copy. Two of them fit in a first-level cache, where nothing
 /// hides what a loop costs.

@@ -1,32 +1,11 @@
 //! What is compared: a row has one side that is ours, and at least one that is a rival's.
 
-use serde_json::{Value, json};
+use outboard_bench::Target;
 
 use crate::memory::Memory;
 
 /// Does the same work `passes` times.
 pub type Run = Box<dyn Fn(&Memory, u32)>;
-
-/// What the project aims at.
-#[derive(Clone, Copy, Debug)]
-pub enum Target {
-    /// At most this many instructions more than the rival, for one access.
-    MoreInstructions(u32),
-    /// At most this many times the rival's time.
-    Time(f64),
-    /// Nothing: the row is for information.
-    Nothing,
-}
-
-impl Target {
-    pub fn json(self) -> Value {
-        match self {
-            Self::MoreInstructions(more) => json!({ "more_instructions": more }),
-            Self::Time(ratio) => json!({ "time": ratio }),
-            Self::Nothing => Value::Null,
-        }
-    }
-}
 
 /// A row of the table.
 pub struct Row {

@@ -56,6 +56,9 @@ impl Iommu {
 /// The arguments of QEMU.
 pub fn arguments(options: &Options) -> Vec<String> {
     let mut words: Vec<&str> = COMMON.split(' ').collect();
+    if options.count {
+        words.extend(["-icount", "shift=0,sleep=off"]);
+    }
     words.extend(["-machine", "q35,kernel-irqchip=split"]);
     words.extend(
         options

@@ -48,6 +48,7 @@ pub fn run() -> Result<u8> {
         out: Some(out.path().to_owned()),
         rootfs: Rootfs::Minimal,
         kvm: false,
+        count: false,
         timeout: Some(SECONDS),
         command,
     })?;

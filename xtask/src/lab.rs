@@ -61,6 +61,10 @@ pub struct Options {
     /// Use KVM instead of emulating the processor
     #[arg(long)]
     pub kvm: bool,
+    /// Let the guest's clock count instructions, a nanosecond each: what takes long is what has many, whatever else the
+    /// host does. It is slower
+    #[arg(long, conflicts_with = "kvm")]
+    pub count: bool,
     /// How many seconds the command may take
     #[arg(long, value_name = "S")]
     pub timeout: Option<u64>,
@@ -158,7 +162,7 @@ fn prepare(
     )?;
     // igb is since QEMU 8.
     let igb = options.devices.contains(&Extra::Igb).then_some(8);
-    let mut qemu = qemu::command(options.qemu_version.max(igb), options.kvm)?;
+    let mut qemu = qemu::command(options.qemu_version.max(igb), options)?;
     qemu.args(board::arguments(options))
         .arg("-kernel")
         .arg(&kernel.image)

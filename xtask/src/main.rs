@@ -8,6 +8,8 @@
 
 mod assembly;
 mod bench;
+mod bench_lab;
+mod bench_row;
 mod board;
 mod cache;
 mod channels;

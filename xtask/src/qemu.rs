@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::error::Result;
+use crate::lab::Options;
 use crate::{cache, debian13, program};
 
 /// What is started.
@@ -20,13 +21,13 @@ const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 
 /// The command that starts a QEMU of at least the major version `least`, if it matters, as a child that dies when we do,
 /// however that is.
-pub fn command(least: Option<u32>, kvm: bool) -> Result<Command> {
+pub fn command(least: Option<u32>, options: &Options) -> Result<Command> {
     let mut qemu = Command::new("setpriv");
     qemu.args(["--pdeathsig", "KILL"]);
     let installed = installed();
     let Some(least) = least.filter(|least| installed.is_none_or(|installed| installed < *least))
     else {
-        qemu.arg(PROGRAM).args(processor(kvm, installed));
+        qemu.arg(PROGRAM).args(processor(options, installed));
         return Ok(qemu);
     };
     if least > OF_DEBIAN_13 {
@@ -45,15 +46,17 @@ pub fn command(least: Option<u32>, kvm: bool) -> Result<Command> {
     for data in ["usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu"] {
         qemu.arg("-L").arg(tree.join(data));
     }
-    qemu.args(processor(kvm, Some(OF_DEBIAN_13)));
+    qemu.args(processor(options, Some(OF_DEBIAN_13)));
     Ok(qemu)
 }
 
 /// Who plays the processor. QEMU 10 with a thread for each processor loses the timer of one that is idle, about one run
 /// of the lab tests in six, and the guest hangs; QEMU 7.2 does not.
-fn processor(kvm: bool, version: Option<u32>) -> [&'static str; 4] {
+fn processor(options: &Options, version: Option<u32>) -> [&'static str; 4] {
     match version {
-        _ if kvm => ["-accel", "kvm", "-cpu", "host"],
+        _ if options.kvm => ["-accel", "kvm", "-cpu", "host"],
+        // Instructions are counted by one thread, too.
+        _ if options.count => ["-accel", "tcg,thread=single", "-cpu", "qemu64"],
         Some(OF_DEBIAN_13..) => ["-accel", "tcg,thread=single", "-cpu", "qemu64"],
         _ => ["-accel", "tcg,thread=multi", "-cpu", "qemu64"],
     }

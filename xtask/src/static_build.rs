@@ -23,18 +23,21 @@ pub fn workspace() -> &'static Path {
 
 /// Builds the `outboard` command.
 pub fn outboard() -> Result<PathBuf> {
-    let messages = build(&[
-        "build",
-        "--release",
-        "--package",
-        "outboard-tools",
-        "--bin",
-        "outboard",
-    ])?;
+    program("outboard-tools", "outboard")
+}
+
+/// Builds the bench that runs in the guest.
+pub fn lab_bench() -> Result<PathBuf> {
+    program("outboard-bench", "outboard-bench-lab")
+}
+
+/// Builds the program `name` of `package`, optimised.
+fn program(package: &str, name: &str) -> Result<PathBuf> {
+    let messages = build(&["build", "--release", "--package", package, "--bin", name])?;
     let program = messages
         .lines()
         .find_map(|message| executable(message, false));
-    program.ok_or_else(|| "cargo built outboard and did not say where it is".into())
+    program.ok_or_else(|| format!("cargo built {name} and did not say where it is").into())
 }
 
 /// Builds the test targets called `lab` of all packages.

@@ -200,9 +200,18 @@ struct VfioInterrupt {
 }
 
 impl VfioInterrupt {
-    fn failed(&self, what: &str) -> impl Fn(Errno) -> Error {
+    fn failed(&self, what: &str, errno: Errno) -> Error {
         let what = format!("{what} vector {} of", self.vector);
-        move |errno| self.irqs.error(&what, self.kind, errno)
+        self.irqs.error(&what, self.kind, errno)
+    }
+
+    /// Takes the events that there are, if there are any.
+    fn look(&self) -> Result<Option<u64>> {
+        match self.eventfd.read() {
+            Ok(count) => Ok(Some(count)),
+            Err(Errno::EAGAIN) => Ok(None),
+            Err(errno) => Err(self.failed("wait for", errno)),
+        }
     }
 
     fn set_masked(&self, masked: bool) -> Result<()> {
@@ -220,7 +229,7 @@ impl VfioInterrupt {
             self.vector,
             masked,
         )
-        .map_err(self.failed(what))
+        .map_err(|errno| self.failed(what, errno))
     }
 }
 
@@ -246,18 +255,13 @@ impl Interrupt for VfioInterrupt {
     }
 
     fn wait(&self, timeout: Duration) -> Result<Option<u64>> {
-        let failed = self.failed("wait for");
+        // Most often there is need of neither a clock nor poll.
+        if let Some(count) = self.look()? {
+            return Ok(Some(count));
+        }
+        let mut left = Some(timeout);
         let deadline = Instant::now().checked_add(timeout);
-        loop {
-            match self.eventfd.read() {
-                Ok(count) => return Ok(Some(count)),
-                Err(Errno::EAGAIN) => {}
-                Err(errno) => return Err(failed(errno)),
-            }
-            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) {
-                return Ok(None);
-            }
+        while left.is_none_or(|left| !left.is_zero()) {
             // Rounded up, so that it is not looked again and again in the last millisecond.
             let wait = left.map_or(PollTimeout::NONE, |left| {
                 let millis = left.as_micros().div_ceil(1000);
@@ -266,9 +270,14 @@ impl Interrupt for VfioInterrupt {
             let mut fds = [PollFd::new(self.eventfd.as_fd(), PollFlags::POLLIN)];
             match poll(&mut fds, wait) {
                 Ok(_) | Err(Errno::EINTR) => {}
-                Err(errno) => return Err(failed(errno)),
+                Err(errno) => return Err(self.failed("wait for", errno)),
             }
+            if let Some(count) = self.look()? {
+                return Ok(Some(count));
+            }
+            left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         }
+        Ok(None)
     }
 
     fn mask(&self) -> Result<()> {
@@ -281,14 +290,14 @@ impl Interrupt for VfioInterrupt {
 
     fn trigger(&self) -> Result<()> {
         irq::trigger(self.irqs.file.as_fd(), index(self.kind), self.vector)
-            .map_err(self.failed("trigger"))
+            .map_err(|errno| self.failed("trigger", errno))
     }
 }
 
 impl Drop for VfioInterrupt {
     fn drop(&mut self) {
         if let Err(errno) = self.irqs.forget(self.kind, self.vector) {
-            log::error!("{}: {errno}", self.failed("disable")(errno));
+            log::error!("{}: {errno}", self.failed("disable", errno));
         }
     }
 }

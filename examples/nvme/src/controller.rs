@@ -3,7 +3,7 @@
 use crate::{
     command::Command,
     identify::{self, Page},
-    queue::QueuePair,
+    queue::{Entries, QueuePair},
     registers::{ACQ, AQA, ASQ, CAP, CC, CSTS, Registers, SIZE},
 };
 use io_core::{
@@ -47,7 +47,11 @@ impl<'d> Controller<'d> {
         let bar = device.bar(0)?;
         let cap = bar.io::<SIZE>()?.try_read(CAP)?;
         check(device, cap, space)?;
-        let admin = QueuePair::new(space, (0, ADMIN_ENTRIES.into()), cap, interrupt)?;
+        let entries = Entries {
+            submission: ADMIN_ENTRIES.into(),
+            completion: ADMIN_ENTRIES.into(),
+        };
+        let admin = QueuePair::new(space, (0, entries), cap, interrupt)?;
         let page = space
             .allocate(identify::SIZE, DmaOptions::default())?
             .share()?;

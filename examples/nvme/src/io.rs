@@ -52,6 +52,8 @@ pub(crate) struct Slots {
     free: Vec<Slot>,
     /// Whether the slot of this number is under way.
     under_way: Vec<bool>,
+    /// How many are.
+    busy: usize,
 }
 
 impl Slots {
@@ -81,6 +83,7 @@ impl Slots {
             list,
             free: (0..depth).rev().map(Slot).collect(),
             under_way: vec![false; count],
+            busy: 0,
         })
     }
 
@@ -157,6 +160,7 @@ impl Nvme<'_> {
         };
         if let Some(under_way) = self.slots.under_way.get_mut(usize::from(slot.0)) {
             *under_way = true;
+            self.slots.busy += 1;
         }
         Ok(self.queue.push(slot.0, &command)?)
     }
@@ -194,7 +198,7 @@ impl Nvme<'_> {
     /// Whether a command is under way.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.slots.under_way.contains(&true)
+        self.slots.busy > 0
     }
 
     /// Waits for any command that is under way, and returns its slot, and whether it was carried out.
@@ -212,7 +216,10 @@ impl Nvme<'_> {
         let done = self.queue.wait(registers, COMMAND_TIMEOUT);
         let done = done.map_err(|e| self.controller.explain(e))?;
         match self.slots.under_way.get_mut(usize::from(done.id)) {
-            Some(under_way) if *under_way => *under_way = false,
+            Some(under_way) if *under_way => {
+                *under_way = false;
+                self.slots.busy -= 1;
+            }
             _ => {
                 let message = format!(
                     "{address} has completed command {}, which is not under way",

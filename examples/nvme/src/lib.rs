@@ -48,7 +48,7 @@ use io_core::{
     Error, ErrorKind, Io, PciDevice, Result,
     irq::{Interrupt, InterruptKind},
 };
-use queue::QueuePair;
+use queue::{Entries, QueuePair};
 use registers::VS;
 
 pub use identify::{Controller as ControllerInfo, Namespace};
@@ -181,11 +181,17 @@ fn interrupts(device: &dyn PciDevice) -> Result<[Box<dyn Interrupt>; 2]> {
     <[_; 2]>::try_from(vectors).map_err(|_| unsupported())
 }
 
-/// The entries of the queues for `depth` commands at once: one entry is always free.
-fn queue_entries(controller: &Controller<'_>, depth: u16) -> Result<u16> {
+/// The entries of the queues for `depth` commands at once: one entry is always free. There are more for completions, of
+/// which the controller is told many at a time then; so many fill a page, which is there anyway.
+fn queue_entries(controller: &Controller<'_>, depth: u16) -> Result<Entries> {
+    const A_PAGE: u16 = 256;
     let most = controller.cap().queue_entries_max();
     if (1..=most).contains(&depth) {
-        return Ok(depth.saturating_add(1));
+        let submission = depth.saturating_add(1);
+        return Ok(Entries {
+            submission,
+            completion: submission.max(A_PAGE.min(most.saturating_add(1))),
+        });
     }
     let address = controller.device().address();
     let message =

@@ -11,14 +11,22 @@ use io_core::{
     irq::Interrupt,
 };
 use std::{
-    hint, thread,
+    thread,
     time::{Duration, Instant},
 };
 
 /// How often the memory is looked at before the clock is.
-const SPINS: u32 = 200;
+const SPINS: u32 = 1000;
 
-/// A submission queue, and a completion queue of the same number and size.
+/// How many entries each queue of a pair has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entries {
+    pub submission: u16,
+    /// As many at least.
+    pub completion: u16,
+}
+
+/// A submission queue, and the completion queue of the same number.
 #[derive(Debug)]
 pub struct QueuePair {
     id: u16,
@@ -43,15 +51,15 @@ impl QueuePair {
     /// Memory for queues of so many entries, which are zeros.
     pub fn new(
         space: &DmaSpace,
-        (id, entries): (u16, u16),
+        (id, entries): (u16, Entries),
         cap: CAP,
         interrupt: Option<Box<dyn Interrupt>>,
     ) -> Result<Self> {
         let (submission, completion) = Doorbell::pair(id, cap);
         Ok(Self {
             id,
-            submission: Half::new::<Command>(space, entries, submission)?,
-            completion: Half::new::<CompletionEntry>(space, entries, completion)?,
+            submission: Half::new::<Command>(space, entries.submission, submission)?,
+            completion: Half::new::<CompletionEntry>(space, entries.completion, completion)?,
             interrupt,
         })
     }
@@ -96,13 +104,29 @@ impl QueuePair {
         Ok(completion)
     }
 
-    /// Tells the controller what was pushed and popped.
+    /// Tells the controller what was pushed and, unless that can wait, what was popped.
     ///
     /// What is in memory is there before the doorbell rings: the accessor sees to it.
     pub fn ring(&mut self, registers: Registers<'_>) -> Result<(), AccessError> {
         // First the room for completions, and then what they will be of.
-        self.completion.tell(registers)?;
+        if self.completion.untold() > self.patience() {
+            self.completion.tell(registers)?;
+        }
         self.submission.tell(registers)
+    }
+
+    /// How many completions the controller may take for not yet popped, so that not each of them costs a write to a
+    /// doorbell. There is room for those of all commands that may be under way still, and as much again.
+    fn patience(&self) -> u16 {
+        match self.interrupt {
+            // It may be that the controller signals no others before it knows of these.
+            Some(_) => 0,
+            None => {
+                let [commands, completions] =
+                    [&self.submission, &self.completion].map(|half| half.ring.entries());
+                completions.saturating_sub(commands) / 2
+            }
+        }
     }
 
     /// Tells the controller of all that was pushed, and waits for a completion.
@@ -115,12 +139,22 @@ impl QueuePair {
             return Ok(completion);
         }
         self.ring(registers)?;
+        if self.interrupt.is_none() {
+            // Most often it is there before there is need of a clock.
+            if let Some(completion) = self.look()? {
+                return Ok(completion);
+            }
+        }
         let deadline = Instant::now() + timeout;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let (told, completion) = match &self.interrupt {
                 Some(interrupt) => (interrupt.wait(left)?.is_some(), self.pop()?),
-                None => (true, self.look()?),
+                None => {
+                    // Others may have work to do.
+                    thread::yield_now();
+                    (true, self.look()?)
+                }
             };
             match completion {
                 Some(completion) if told => return Ok(completion),
@@ -136,16 +170,14 @@ impl QueuePair {
         }
     }
 
-    /// Looks for a completion for a while.
+    /// Looks for a completion for a while. There is no `hint::spin_loop()` in it: QEMU leaves the emulated code at each, and
+    /// a real processor pauses.
     fn look(&mut self) -> Result<Option<Completion>, AccessError> {
         for _ in 0..SPINS {
             if let Some(completion) = self.pop()? {
                 return Ok(Some(completion));
             }
-            hint::spin_loop();
         }
-        // Others may have work to do.
-        thread::yield_now();
         Ok(None)
     }
 }
@@ -167,6 +199,16 @@ impl Half {
             id,
             entries: self.ring.entries(),
             at: self.memory.iova(),
+        }
+    }
+
+    /// How far the index has gone on since the controller was told.
+    fn untold(&self) -> u16 {
+        let (index, entries) = (self.ring.index(), self.ring.entries());
+        match index.checked_sub(self.told) {
+            Some(ahead) => ahead,
+            // It went round.
+            None => entries - self.told + index,
         }
     }
 
