@@ -3,6 +3,7 @@
 use crate::{
     Bar, ConfigSpace, Io, Result,
     dma::DmaSpace,
+    event::DeviceEvents,
     irq::Interrupts,
     pci::{Command, PciAddress},
 };
@@ -31,8 +32,21 @@ pub trait PciDevice: fmt::Debug + Send + Sync {
     /// Its interrupts, if the backend has any.
     fn interrupts(&self) -> Option<&dyn Interrupts>;
 
+    /// What happens to it from outside, if the backend can tell.
+    fn events(&self) -> Option<&dyn DeviceEvents> {
+        None
+    }
+
     /// What it sees of memory, if there is an IOMMU that keeps it from the rest.
     fn dma(&self) -> Option<&DmaSpace>;
+
+    /// Whether it answers: its vendor id reads other than all ones, which no vendor has (PCI Local Bus 3.0 section 6.1).
+    ///
+    /// This is the question behind a register that reads all ones.
+    fn is_present(&self) -> bool {
+        let vendor = self.config().try_read16(0);
+        vendor.is_ok_and(|vendor| vendor != u16::MAX)
+    }
 
     /// Switches bus mastering on or off: without it, the device reaches no memory and signals neither MSI nor MSI-X.
     ///

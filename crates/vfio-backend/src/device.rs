@@ -3,7 +3,7 @@
 use crate::{IommuMode, RegionInfo, VfioContext, file_region::FileRegion, irq::Irqs, sys};
 use io_core::{
     Bar, ConfigSpace, Error, ErrorKind, PciDevice, Region, RegionError, Result, Width,
-    dma::DmaSpace, irq::Interrupts, pci::PciAddress,
+    dma::DmaSpace, event::DeviceEvents, irq::Interrupts, pci::PciAddress,
 };
 use nix::errno::Errno;
 use pci_host::{Host, PciFunction};
@@ -11,7 +11,10 @@ use std::{
     fs::File,
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use vfio_bindings::bindings::vfio::{
     VFIO_DEVICE_FLAGS_PCI, VFIO_DEVICE_FLAGS_RESET, VFIO_PCI_CONFIG_REGION_INDEX,
@@ -41,6 +44,19 @@ struct Open {
 pub(crate) struct DeviceFile {
     pub(crate) file: File,
     context: VfioContext,
+    /// Whether somebody watches for its events, of which the kernel tells one only.
+    watched: AtomicBool,
+}
+
+impl DeviceFile {
+    /// Says that the device is being watched; `false` if it was already.
+    pub(crate) fn begin_watch(&self) -> bool {
+        !self.watched.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn end_watch(&self) {
+        self.watched.store(false, Ordering::Release);
+    }
 }
 
 impl AsRef<File> for DeviceFile {
@@ -85,6 +101,7 @@ impl VfioDevice {
         let file = Arc::new(DeviceFile {
             file: File::from(file),
             context,
+            watched: AtomicBool::new(false),
         });
         let info = sys::device_get_info(file.as_fd()).map_err(|e| os_error("the kind", e))?;
         if info.flags & VFIO_DEVICE_FLAGS_PCI == 0 {
@@ -233,6 +250,10 @@ impl PciDevice for VfioDevice {
     }
 
     fn interrupts(&self) -> Option<&dyn Interrupts> {
+        Some(self)
+    }
+
+    fn events(&self) -> Option<&dyn DeviceEvents> {
         Some(self)
     }
 

@@ -1,6 +1,6 @@
 //! Interrupts, through eventfds.
 
-use crate::{VfioDevice, device::DeviceFile, sys::irq};
+use crate::{VfioDevice, device::DeviceFile, sys::irq, wait};
 use io_core::{
     Error, ErrorKind, Result,
     irq::{Interrupt, InterruptInfo, InterruptKind, Interrupts},
@@ -8,7 +8,6 @@ use io_core::{
 };
 use nix::{
     errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::eventfd::{EfdFlags, EventFd},
 };
 use std::{
@@ -17,7 +16,7 @@ use std::{
     ops::Range,
     os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use vfio_bindings::bindings::vfio::{
     VFIO_IRQ_INFO_MASKABLE, VFIO_IRQ_INFO_NORESIZE, VFIO_PCI_INTX_IRQ_INDEX,
@@ -246,29 +245,12 @@ impl Interrupt for VfioInterrupt {
     }
 
     fn wait(&self, timeout: Duration) -> Result<Option<u64>> {
-        let failed = self.failed("wait for");
-        let deadline = Instant::now().checked_add(timeout);
-        loop {
-            match self.eventfd.read() {
-                Ok(count) => return Ok(Some(count)),
-                Err(Errno::EAGAIN) => {}
-                Err(errno) => return Err(failed(errno)),
-            }
-            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) {
-                return Ok(None);
-            }
-            // Rounded up, so that it is not looked again and again in the last millisecond.
-            let wait = left.map_or(PollTimeout::NONE, |left| {
-                let millis = left.as_micros().div_ceil(1000);
-                PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
-            });
-            let mut fds = [PollFd::new(self.eventfd.as_fd(), PollFlags::POLLIN)];
-            match poll(&mut fds, wait) {
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(errno) => return Err(failed(errno)),
-            }
-        }
+        wait::until_some(self.as_fd(), timeout, || match self.eventfd.read() {
+            Ok(count) => Ok(Some(count)),
+            Err(Errno::EAGAIN) => Ok(None),
+            Err(errno) => Err(errno),
+        })
+        .map_err(self.failed("wait for"))
     }
 
     fn mask(&self) -> Result<()> {

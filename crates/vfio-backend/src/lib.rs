@@ -66,6 +66,7 @@ mod container;
 mod context;
 mod device;
 mod dma;
+mod event;
 mod file_region;
 mod group;
 mod iommufd;
@@ -73,6 +74,7 @@ mod irq;
 mod mapping;
 mod region;
 mod sys;
+mod wait;
 
 pub use context::{IommuMode, UnsafeNoIommu, VfioContext};
 pub use device::VfioDevice;

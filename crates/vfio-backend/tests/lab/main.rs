@@ -4,6 +4,8 @@
 mod dma;
 mod edu;
 mod event_loops;
+mod events;
+mod hot;
 mod interrupts;
 mod lockdown;
 mod lost;
