@@ -5,7 +5,7 @@ use crate::{
     dma::DmaSpace,
     event::DeviceEvents,
     irq::Interrupts,
-    pci::{Command, PciAddress},
+    pci::{Command, PciAddress, Status},
 };
 use std::fmt;
 
@@ -40,12 +40,16 @@ pub trait PciDevice: fmt::Debug + Send + Sync {
     /// What it sees of memory, if there is an IOMMU that keeps it from the rest.
     fn dma(&self) -> Option<&DmaSpace>;
 
-    /// Whether it answers: its vendor id reads other than all ones, which no vendor has (PCI Local Bus 3.0 section 6.1).
+    /// Whether it answers to accesses to configuration space. This is the question behind a register that reads all ones.
     ///
-    /// This is the question behind a register that reads all ones.
+    /// It is asked of Status, whose bits 2:1 are zero in every function (PCI Local Bus 3.0 section 6.2.3), and which reads
+    /// all ones from none. The vendor id would not do: VFIO says it from memory when the device has gone, and a virtual
+    /// function has none of its own.
+    ///
+    /// One that answers may have been reset, and its BARs be switched off; whether it answered a moment ago is not known.
     fn is_present(&self) -> bool {
-        let vendor = self.config().try_read16(0);
-        vendor.is_ok_and(|vendor| vendor != u16::MAX)
+        let status = self.config().try_read16(usize::from(Status::OFFSET));
+        status.is_ok_and(|status| status != u16::MAX)
     }
 
     /// Switches bus mastering on or off: without it, the device reaches no memory and signals neither MSI nor MSI-X.

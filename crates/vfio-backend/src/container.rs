@@ -115,6 +115,11 @@ impl Container {
         Ok(device)
     }
 
+    /// Gives `f` the groups that are in it.
+    pub(crate) fn with_groups<T>(&self, f: impl FnOnce(&BTreeMap<u32, Group>) -> T) -> T {
+        f(&self.groups.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Chooses the IOMMU, once the container has a group.
     fn set_iommu(&self, function: &PciFunction) -> Result<()> {
         sys::set_iommu(self.file.as_fd(), number(self.iommu)).map_err(|errno| {

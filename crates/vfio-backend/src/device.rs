@@ -5,20 +5,17 @@ use io_core::{
     Bar, ConfigSpace, Error, ErrorKind, PciDevice, Region, RegionError, Result, Width,
     dma::DmaSpace, event::DeviceEvents, irq::Interrupts, pci::PciAddress,
 };
-use nix::errno::Errno;
 use pci_host::{Host, PciFunction};
 use std::{
     fs::File,
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
 };
-use vfio_bindings::bindings::vfio::{
-    VFIO_DEVICE_FLAGS_PCI, VFIO_DEVICE_FLAGS_RESET, VFIO_PCI_CONFIG_REGION_INDEX,
-};
+use vfio_bindings::bindings::vfio::{VFIO_DEVICE_FLAGS_PCI, VFIO_PCI_CONFIG_REGION_INDEX};
 
 /// A PCI device, opened through VFIO for this program alone.
 ///
@@ -36,6 +33,18 @@ struct Open {
     irqs: Arc<Irqs>,
     function: PciFunction,
     flags: u32,
+}
+
+/// A handle to a device that does not keep it open.
+#[derive(Debug)]
+pub(crate) struct WeakDevice(Weak<Open>);
+
+impl WeakDevice {
+    /// The device, if it is open still.
+    pub(crate) fn upgrade(&self) -> Option<VfioDevice> {
+        let open = self.0.upgrade()?;
+        Some(VfioDevice { open })
+    }
 }
 
 /// The file of a device, and what has to be open as long as it is. Fields are dropped in this order, which is the
@@ -183,37 +192,6 @@ impl VfioDevice {
         PciDevice::set_bus_master(self, on)
     }
 
-    /// Resets it. Bus mastering is off afterwards; interrupts that were enabled are enabled still.
-    ///
-    /// # Errors
-    ///
-    /// There is no way to reset it alone, or the kernel failed.
-    #[doc(alias = "VFIO_DEVICE_RESET")]
-    pub fn reset(&self) -> Result<()> {
-        let address = self.address();
-        if self.open.flags & VFIO_DEVICE_FLAGS_RESET == 0 {
-            let message = format!("the kernel knows no way to reset {address} alone");
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
-        // A device that is being reset must not write to memory, nor start to right afterwards.
-        self.set_bus_master(false)?;
-        let failed = |errno| {
-            let message = format!("cannot reset {address}");
-            Error::from_os(message, io::Error::from(errno))
-        };
-        // Somebody else may hold the lock of the bus.
-        for _ in 0..20 {
-            match sys::device_reset(self.open.file.as_fd()) {
-                Err(Errno::EAGAIN) => std::thread::sleep(std::time::Duration::from_millis(10)),
-                result => {
-                    result.map_err(failed)?;
-                    return self.open.irqs.rearm();
-                }
-            }
-        }
-        Err(failed(Errno::EAGAIN))
-    }
-
     /// What the kernel says of a region: a BAR (0 to 5), the ROM (6) or configuration space (7).
     ///
     /// # Errors
@@ -229,6 +207,15 @@ impl VfioDevice {
 
     pub(crate) fn file(&self) -> &Arc<DeviceFile> {
         &self.open.file
+    }
+
+    pub(crate) fn flags(&self) -> u32 {
+        self.open.flags
+    }
+
+    /// A handle that does not keep it open.
+    pub(crate) fn downgrade(&self) -> WeakDevice {
+        WeakDevice(Arc::downgrade(&self.open))
     }
 
     pub(crate) fn irqs(&self) -> &Arc<Irqs> {

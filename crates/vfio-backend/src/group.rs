@@ -59,6 +59,12 @@ impl Group {
     }
 }
 
+impl AsFd for Group {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
 /// The error of a group with members that other drivers have, if there are such members.
 pub(crate) fn not_viable(host: &Host, number: u32, address: PciAddress) -> Result<Option<Error>> {
     let in_the_way: Vec<_> = host

@@ -73,6 +73,7 @@ mod iommufd;
 mod irq;
 mod mapping;
 mod region;
+mod reset;
 mod sys;
 mod wait;
 

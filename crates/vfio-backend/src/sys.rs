@@ -4,6 +4,7 @@
 mod capabilities;
 pub(crate) mod iommufd;
 pub(crate) mod irq;
+pub(crate) mod reset;
 pub(crate) mod type1;
 
 use nix::Result;
@@ -25,7 +26,8 @@ mod ioctl {
     use vfio_bindings::bindings::vfio::{
         VFIO_BASE, VFIO_TYPE, vfio_device_attach_iommufd_pt, vfio_device_bind_iommufd,
         vfio_device_info, vfio_group_status, vfio_iommu_type1_dma_map, vfio_iommu_type1_dma_unmap,
-        vfio_iommu_type1_info, vfio_irq_info, vfio_irq_set, vfio_region_info,
+        vfio_iommu_type1_info, vfio_irq_info, vfio_irq_set, vfio_pci_hot_reset,
+        vfio_pci_hot_reset_info, vfio_region_info,
     };
 
     nix::ioctl_none_bad!(get_api_version, request_code_none!(VFIO_TYPE, VFIO_BASE));
@@ -70,6 +72,17 @@ mod ioctl {
         vfio_irq_set
     );
     nix::ioctl_none_bad!(device_reset, request_code_none!(VFIO_TYPE, VFIO_BASE + 11));
+    // The numbers are shared with those of containers: what they mean is said by the file.
+    nix::ioctl_readwrite_bad!(
+        device_get_pci_hot_reset_info,
+        request_code_none!(VFIO_TYPE, VFIO_BASE + 12),
+        vfio_pci_hot_reset_info
+    );
+    nix::ioctl_write_ptr_bad!(
+        device_pci_hot_reset,
+        request_code_none!(VFIO_TYPE, VFIO_BASE + 13),
+        vfio_pci_hot_reset
+    );
     nix::ioctl_readwrite_bad!(
         iommu_get_info,
         request_code_none!(VFIO_TYPE, VFIO_BASE + 12),
@@ -187,12 +200,6 @@ pub(crate) fn device_get_region_info(
         // SAFETY: the kernel writes no more than `argsz` bytes, which `info` has room for.
         |info| unsafe { ioctl::device_get_region_info(device.as_raw_fd(), info) },
     )
-}
-
-/// `VFIO_DEVICE_RESET`.
-pub(crate) fn device_reset(device: BorrowedFd<'_>) -> Result<()> {
-    // SAFETY: takes no argument.
-    unsafe { ioctl::device_reset(device.as_raw_fd()) }.map(drop)
 }
 
 /// The size of a structure as the kernel wants to be told it.

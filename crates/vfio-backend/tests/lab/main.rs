@@ -15,4 +15,5 @@ mod physical;
 mod places;
 mod plugged;
 mod regions;
+mod resets;
 mod selftests;
