@@ -64,9 +64,6 @@ impl VfioDevice {
             .into_iter()
             .filter(|device| taken.iter().any(|t| t.address == device.address()))
             .collect();
-        for device in &open {
-            device.set_bus_master(false)?;
-        }
         self.context().with_groups(|groups| {
             let not_ours: Vec<_> = taken
                 .iter()
@@ -77,6 +74,9 @@ impl VfioDevice {
                 .collect();
             if !not_ours.is_empty() {
                 return Err(self.not_ours(&not_ours));
+            }
+            for device in &open {
+                device.set_bus_master(false)?;
             }
             let fds: Vec<_> = groups
                 .iter()

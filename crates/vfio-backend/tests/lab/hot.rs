@@ -3,10 +3,12 @@
 use crate::plugged::PLUGGED;
 use io_core::pci::PciAddress;
 use lab_guest::Qmp;
+use nix::libc;
 use pci_host::Host;
 use serde_json::json;
 use std::{
     fs::{self, OpenOptions},
+    io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     thread::sleep,
@@ -70,6 +72,9 @@ impl Slot {
 
     /// Switches the power of the slot off, as if the device were pulled out, and has the register as before (PCI Express Base
     /// 5.0, 7.5.3.10: bits 9:8 are the power indicator, 11b is off; bit 10 switches the power off).
+    ///
+    /// If the kernel saw the register in between it would take the slot for one that it has switched off itself, and tell
+    /// nobody: it does not run meanwhile.
     pub fn cut_power(&self) {
         let mut options = OpenOptions::new();
         let config = options.read(true).write(true);
@@ -88,14 +93,44 @@ impl Slot {
         let mut control = [0; 2];
         config.read_exact_at(&mut control, at + 0x18).unwrap();
         let off = u16::from_le_bytes(control) | 0x0700;
+        let _one = OneProcessor::new();
+        schedule(libc::SCHED_FIFO, 99);
         config.write_all_at(&off.to_le_bytes(), at + 0x18).unwrap();
         config.write_all_at(&control, at + 0x18).unwrap();
+        schedule(libc::SCHED_OTHER, 0);
     }
 
     /// Waits until the kernel has forgotten the device.
     pub fn gone(&self) {
         becomes(self.address, false);
     }
+}
+
+/// The guest's second processor switched off, until this is dropped.
+pub struct OneProcessor;
+
+const SECOND: &str = "/sys/devices/system/cpu/cpu1/online";
+
+impl OneProcessor {
+    pub fn new() -> Self {
+        fs::write(SECOND, "0").unwrap();
+        Self
+    }
+}
+
+impl Drop for OneProcessor {
+    fn drop(&mut self) {
+        fs::write(SECOND, "1").unwrap();
+    }
+}
+
+/// Lets this thread run before all others, those of the kernel's interrupts too, or like others.
+#[expect(unsafe_code, reason = "nix does not have it")]
+fn schedule(policy: i32, sched_priority: i32) {
+    let parameters = libc::sched_param { sched_priority };
+    // SAFETY: the kernel reads the structure, which lives as long as the call.
+    let result = unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
+    assert_eq!(result, 0, "{}", io::Error::last_os_error());
 }
 
 /// Waits until the device is there, or is not.
