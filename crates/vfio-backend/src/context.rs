@@ -1,7 +1,7 @@
 //! The IOMMU context that devices share.
 
 use crate::{
-    VfioDevice,
+    VfToken, VfioDevice,
     container::Container,
     device::WeakDevice,
     dma::{IommufdDma, Type1Dma},
@@ -160,12 +160,30 @@ impl VfioContext {
     ///
     /// As for [`VfioDevice::open`].
     pub fn open(&self, address: PciAddress) -> Result<VfioDevice> {
+        self.open_as(address, None)
+    }
+
+    /// Opens a virtual function in it whose physical function is with vfio-pci too, and has this token; or a physical
+    /// function, whose token this becomes, unless its virtual functions are in use: then it is its token.
+    ///
+    /// Before Linux 6.17 the kernel does not ask for a token with iommufd.
+    ///
+    /// # Errors
+    ///
+    /// It has another token ([`ErrorKind::PermissionDenied`]); or as for [`VfioDevice::open`].
+    pub fn open_with_token(&self, address: PciAddress, token: &VfToken) -> Result<VfioDevice> {
+        self.open_as(address, Some(token))
+    }
+
+    fn open_as(&self, address: PciAddress, token: Option<&VfToken>) -> Result<VfioDevice> {
         let function = self.inner.host.function(address)?;
         crate::device::check_driver(&function)?;
         let host = &self.inner.host;
         let file = match &self.inner.kind {
-            Kind::Type1(container) | Kind::NoIommu(container) => container.device(host, &function),
-            Kind::Iommufd(iommufd) => iommufd.device(host, &function),
+            Kind::Type1(container) | Kind::NoIommu(container) => {
+                container.device(host, &function, token)
+            }
+            Kind::Iommufd(iommufd) => iommufd.device(host, &function, token),
         }?;
         self.learn_addresses()?;
         let device = VfioDevice::new(file, function, self.clone())?;

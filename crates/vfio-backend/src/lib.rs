@@ -80,8 +80,10 @@ mod mapping;
 mod region;
 mod reset;
 mod sys;
+mod vf_token;
 mod wait;
 
 pub use context::{IommuMode, UnsafeNoIommu, VfioContext};
 pub use device::VfioDevice;
 pub use region::RegionInfo;
+pub use vf_token::VfToken;

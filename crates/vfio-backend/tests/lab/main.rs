@@ -17,3 +17,4 @@ mod plugged;
 mod regions;
 mod resets;
 mod selftests;
+mod virtual_functions;
