@@ -62,6 +62,18 @@ pub const FULL: &[Vm] = &[
         arguments: &["--kernel", "full", "--iommu", "virtio"],
     },
     Vm {
+        name: "pciehp",
+        everything: false,
+        arguments: &[
+            "--kernel",
+            "full",
+            "--devices",
+            "e1000e,e1000e",
+            "--qemu",
+            "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
+        ],
+    },
+    Vm {
         name: "qemu10",
         everything: false,
         arguments: &[

@@ -3,8 +3,9 @@
 use crate::{
     Bar, ConfigSpace, Io, Result,
     dma::DmaSpace,
+    event::DeviceEvents,
     irq::Interrupts,
-    pci::{Command, PciAddress},
+    pci::{Command, PciAddress, Status},
 };
 use std::fmt;
 
@@ -31,8 +32,25 @@ pub trait PciDevice: fmt::Debug + Send + Sync {
     /// Its interrupts, if the backend has any.
     fn interrupts(&self) -> Option<&dyn Interrupts>;
 
+    /// What happens to it from outside, if the backend can tell.
+    fn events(&self) -> Option<&dyn DeviceEvents> {
+        None
+    }
+
     /// What it sees of memory, if there is an IOMMU that keeps it from the rest.
     fn dma(&self) -> Option<&DmaSpace>;
+
+    /// Whether it answers to accesses to configuration space. This is the question behind a register that reads all ones.
+    ///
+    /// It is asked of Status, whose bits 2:1 are zero in every function (PCI Local Bus 3.0 section 6.2.3), and which reads
+    /// all ones from none. The vendor id would not do: VFIO says it from memory when the device has gone, and a virtual
+    /// function has none of its own.
+    ///
+    /// One that answers may have been reset, and its BARs be switched off; whether it answered a moment ago is not known.
+    fn is_present(&self) -> bool {
+        let status = self.config().try_read16(usize::from(Status::OFFSET));
+        status.is_ok_and(|status| status != u16::MAX)
+    }
 
     /// Switches bus mastering on or off: without it, the device reaches no memory and signals neither MSI nor MSI-X.
     ///

@@ -67,6 +67,7 @@ mod device;
 mod difference;
 pub mod dma;
 mod error;
+pub mod event;
 mod indirect;
 mod io;
 pub mod irq;

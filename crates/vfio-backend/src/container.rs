@@ -1,6 +1,6 @@
 //! The container: where the IOMMU's translations for one or more groups live.
 
-use crate::{context::unsupported, group::Group, sys};
+use crate::{VfToken, context::unsupported, group::Group, sys};
 use io_core::{Error, ErrorKind, Result};
 use nix::errno::Errno;
 use pci_host::{Host, PciFunction};
@@ -87,7 +87,12 @@ impl Container {
     }
 
     /// Opens a device, whose group is put into the container if it is not there yet.
-    pub(crate) fn device(&self, host: &Host, function: &PciFunction) -> Result<OwnedFd> {
+    pub(crate) fn device(
+        &self,
+        host: &Host,
+        function: &PciFunction,
+        token: Option<&VfToken>,
+    ) -> Result<OwnedFd> {
         let address = function.address;
         let number = function.iommu_group.ok_or_else(|| {
             unsupported(
@@ -103,16 +108,21 @@ impl Container {
         }
         let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(group) = groups.get(&number) {
-            return group.device(address);
+            return group.device(address, token);
         }
         let group = Group::open(host, function, number)?;
         group.set_container(self.file.as_fd())?;
         if groups.is_empty() {
             self.set_iommu(function)?;
         }
-        let device = group.device(address)?;
+        let device = group.device(address, token)?;
         groups.insert(number, group);
         Ok(device)
+    }
+
+    /// Gives `f` the groups that are in it.
+    pub(crate) fn with_groups<T>(&self, f: impl FnOnce(&BTreeMap<u32, Group>) -> T) -> T {
+        f(&self.groups.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Chooses the IOMMU, once the container has a group.

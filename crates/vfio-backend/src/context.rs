@@ -1,18 +1,21 @@
 //! The IOMMU context that devices share.
 
 use crate::{
-    VfioDevice,
+    VfToken, VfioDevice,
     container::Container,
+    device::WeakDevice,
     dma::{IommufdDma, Type1Dma},
+    group::Group,
     iommufd::Iommufd,
 };
 use dma_memory::physical_space;
 use io_core::{Error, ErrorKind, Result, dma::DmaSpace, pci::PciAddress};
 use pci_host::Host;
 use std::{
+    collections::BTreeMap,
     fmt,
     str::FromStr,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 /// Which of the kernel's interfaces to the IOMMU is used.
@@ -91,6 +94,8 @@ struct Inner {
     kind: Kind,
     /// Known once a device is in it, because it is the device's IOMMU.
     dma: OnceLock<DmaSpace>,
+    /// Those that were opened in it.
+    devices: Mutex<Vec<WeakDevice>>,
     /// Held by who asks for the addresses, so that the last answer counts all devices.
     asking: Mutex<()>,
 }
@@ -127,6 +132,7 @@ impl VfioContext {
             host: host.clone(),
             kind,
             dma: OnceLock::new(),
+            devices: Mutex::default(),
             asking: Mutex::default(),
         };
         let context = Self {
@@ -154,15 +160,56 @@ impl VfioContext {
     ///
     /// As for [`VfioDevice::open`].
     pub fn open(&self, address: PciAddress) -> Result<VfioDevice> {
+        self.open_as(address, None)
+    }
+
+    /// Opens a virtual function in it whose physical function is with vfio-pci too, and has this token; or a physical
+    /// function, whose token this becomes, unless its virtual functions are in use: then it is its token.
+    ///
+    /// Before Linux 6.17 the kernel does not ask for a token with iommufd.
+    ///
+    /// # Errors
+    ///
+    /// It has another token ([`ErrorKind::PermissionDenied`]); or as for [`VfioDevice::open`].
+    pub fn open_with_token(&self, address: PciAddress, token: &VfToken) -> Result<VfioDevice> {
+        self.open_as(address, Some(token))
+    }
+
+    fn open_as(&self, address: PciAddress, token: Option<&VfToken>) -> Result<VfioDevice> {
         let function = self.inner.host.function(address)?;
         crate::device::check_driver(&function)?;
         let host = &self.inner.host;
         let file = match &self.inner.kind {
-            Kind::Type1(container) | Kind::NoIommu(container) => container.device(host, &function),
-            Kind::Iommufd(iommufd) => iommufd.device(host, &function),
+            Kind::Type1(container) | Kind::NoIommu(container) => {
+                container.device(host, &function, token)
+            }
+            Kind::Iommufd(iommufd) => iommufd.device(host, &function, token),
         }?;
         self.learn_addresses()?;
-        VfioDevice::new(file, function, self.clone())
+        let device = VfioDevice::new(file, function, self.clone())?;
+        let mut devices = self.lock_devices();
+        devices.retain(|device| device.upgrade().is_some());
+        devices.push(device.downgrade());
+        Ok(device)
+    }
+
+    /// The devices that are open in it.
+    pub(crate) fn devices(&self) -> Vec<VfioDevice> {
+        let devices = self.lock_devices();
+        devices.iter().filter_map(WeakDevice::upgrade).collect()
+    }
+
+    fn lock_devices(&self) -> MutexGuard<'_, Vec<WeakDevice>> {
+        let devices = self.inner.devices.lock();
+        devices.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives `f` the groups that are open in it: none with iommufd.
+    pub(crate) fn with_groups<T>(&self, f: impl FnOnce(&BTreeMap<u32, Group>) -> T) -> T {
+        match &self.inner.kind {
+            Kind::Type1(container) | Kind::NoIommu(container) => container.with_groups(f),
+            Kind::Iommufd(_) => f(&BTreeMap::new()),
+        }
     }
 
     /// What its devices see of memory. `None` before there is a device in it, and without an IOMMU, unless

@@ -3,19 +3,19 @@
 use crate::{IommuMode, RegionInfo, VfioContext, file_region::FileRegion, irq::Irqs, sys};
 use io_core::{
     Bar, ConfigSpace, Error, ErrorKind, PciDevice, Region, RegionError, Result, Width,
-    dma::DmaSpace, irq::Interrupts, pci::PciAddress,
+    dma::DmaSpace, event::DeviceEvents, irq::Interrupts, pci::PciAddress,
 };
-use nix::errno::Errno;
 use pci_host::{Host, PciFunction};
 use std::{
     fs::File,
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::Arc,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
-use vfio_bindings::bindings::vfio::{
-    VFIO_DEVICE_FLAGS_PCI, VFIO_DEVICE_FLAGS_RESET, VFIO_PCI_CONFIG_REGION_INDEX,
-};
+use vfio_bindings::bindings::vfio::{VFIO_DEVICE_FLAGS_PCI, VFIO_PCI_CONFIG_REGION_INDEX};
 
 /// A PCI device, opened through VFIO for this program alone.
 ///
@@ -35,12 +35,37 @@ struct Open {
     flags: u32,
 }
 
+/// A handle to a device that does not keep it open.
+#[derive(Debug)]
+pub(crate) struct WeakDevice(Weak<Open>);
+
+impl WeakDevice {
+    /// The device, if it is open still.
+    pub(crate) fn upgrade(&self) -> Option<VfioDevice> {
+        let open = self.0.upgrade()?;
+        Some(VfioDevice { open })
+    }
+}
+
 /// The file of a device, and what has to be open as long as it is. Fields are dropped in this order, which is the
 /// one that the kernel needs.
 #[derive(Debug)]
 pub(crate) struct DeviceFile {
     pub(crate) file: File,
     context: VfioContext,
+    /// Whether somebody watches for its events, of which the kernel tells one only.
+    watched: AtomicBool,
+}
+
+impl DeviceFile {
+    /// Says that the device is being watched; `false` if it was already.
+    pub(crate) fn begin_watch(&self) -> bool {
+        !self.watched.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn end_watch(&self) {
+        self.watched.store(false, Ordering::Release);
+    }
 }
 
 impl AsRef<File> for DeviceFile {
@@ -85,6 +110,7 @@ impl VfioDevice {
         let file = Arc::new(DeviceFile {
             file: File::from(file),
             context,
+            watched: AtomicBool::new(false),
         });
         let info = sys::device_get_info(file.as_fd()).map_err(|e| os_error("the kind", e))?;
         if info.flags & VFIO_DEVICE_FLAGS_PCI == 0 {
@@ -166,37 +192,6 @@ impl VfioDevice {
         PciDevice::set_bus_master(self, on)
     }
 
-    /// Resets it. Bus mastering is off afterwards; interrupts that were enabled are enabled still.
-    ///
-    /// # Errors
-    ///
-    /// There is no way to reset it alone, or the kernel failed.
-    #[doc(alias = "VFIO_DEVICE_RESET")]
-    pub fn reset(&self) -> Result<()> {
-        let address = self.address();
-        if self.open.flags & VFIO_DEVICE_FLAGS_RESET == 0 {
-            let message = format!("the kernel knows no way to reset {address} alone");
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
-        // A device that is being reset must not write to memory, nor start to right afterwards.
-        self.set_bus_master(false)?;
-        let failed = |errno| {
-            let message = format!("cannot reset {address}");
-            Error::from_os(message, io::Error::from(errno))
-        };
-        // Somebody else may hold the lock of the bus.
-        for _ in 0..20 {
-            match sys::device_reset(self.open.file.as_fd()) {
-                Err(Errno::EAGAIN) => std::thread::sleep(std::time::Duration::from_millis(10)),
-                result => {
-                    result.map_err(failed)?;
-                    return self.open.irqs.rearm();
-                }
-            }
-        }
-        Err(failed(Errno::EAGAIN))
-    }
-
     /// What the kernel says of a region: a BAR (0 to 5), the ROM (6) or configuration space (7).
     ///
     /// # Errors
@@ -212,6 +207,15 @@ impl VfioDevice {
 
     pub(crate) fn file(&self) -> &Arc<DeviceFile> {
         &self.open.file
+    }
+
+    pub(crate) fn flags(&self) -> u32 {
+        self.open.flags
+    }
+
+    /// A handle that does not keep it open.
+    pub(crate) fn downgrade(&self) -> WeakDevice {
+        WeakDevice(Arc::downgrade(&self.open))
     }
 
     pub(crate) fn irqs(&self) -> &Arc<Irqs> {
@@ -233,6 +237,10 @@ impl PciDevice for VfioDevice {
     }
 
     fn interrupts(&self) -> Option<&dyn Interrupts> {
+        Some(self)
+    }
+
+    fn events(&self) -> Option<&dyn DeviceEvents> {
         Some(self)
     }
 

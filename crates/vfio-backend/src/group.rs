@@ -1,6 +1,6 @@
 //! The IOMMU group: what can be given to a program, and what stands in the way.
 
-use crate::sys;
+use crate::{VfToken, sys, vf_token};
 use io_core::{Error, ErrorKind, Result, pci::PciAddress};
 use pci_host::{Host, PciFunction};
 use std::{
@@ -50,12 +50,20 @@ impl Group {
     }
 
     /// The file of the member at `address`.
-    pub(crate) fn device(&self, address: PciAddress) -> Result<OwnedFd> {
-        let name = CString::new(address.to_string()).expect("an address has no NUL");
+    pub(crate) fn device(&self, address: PciAddress, token: Option<&VfToken>) -> Result<OwnedFd> {
+        let token = token.map_or_else(String::new, |token| format!(" vf_token={token}"));
+        let name = format!("{address}{token}");
+        let name = CString::new(name).expect("neither an address nor a UUID has a NUL");
         sys::group_get_device_fd(self.file.as_fd(), &name).map_err(|errno| {
             let message = format!("cannot open {address} in {}", self.path.display());
-            Error::from_os(message, io::Error::from(errno))
+            vf_token::explain(Error::from_os(message, io::Error::from(errno)))
         })
+    }
+}
+
+impl AsFd for Group {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

@@ -1,6 +1,6 @@
 //! iommufd: an address space, and the devices in it by their own nodes.
 
-use crate::{group, sys::iommufd};
+use crate::{VfToken, group, sys::iommufd, vf_token};
 use io_core::{Error, ErrorKind, Result};
 use nix::errno::Errno;
 use pci_host::{Host, PciFunction};
@@ -55,7 +55,12 @@ impl Iommufd {
     }
 
     /// Opens a device and puts it into the address space.
-    pub(crate) fn device(&self, host: &Host, function: &PciFunction) -> Result<OwnedFd> {
+    pub(crate) fn device(
+        &self,
+        host: &Host,
+        function: &PciFunction,
+        token: Option<&VfToken>,
+    ) -> Result<OwnedFd> {
         let address = function.address;
         let path = host.vfio_cdev(address).ok_or_else(|| {
             let message = format!("VFIO has no node for {address} alone, which iommufd needs");
@@ -74,8 +79,14 @@ impl Iommufd {
             };
             error.with_hint(hint)
         })?;
-        iommufd::device_bind(file.as_fd(), self.file.as_fd())
-            .map_err(|errno| bind_error(host, function, &path, errno))?;
+        let bind = |token| iommufd::device_bind(file.as_fd(), self.file.as_fd(), token);
+        let token = token.map(VfToken::bytes);
+        // Kernels that do not ask for tokens here (before Linux 6.17) do not take any.
+        let bound = bind(token).or_else(|errno| match errno {
+            Errno::EINVAL if token.is_some() => bind(None),
+            errno => Err(errno),
+        });
+        bound.map_err(|errno| bind_error(host, function, &path, errno))?;
         iommufd::device_attach(file.as_fd(), self.ioas).map_err(|errno| {
             let message = format!("cannot put {address} into an address space of the IOMMU");
             let error = Error::from_os(message, io::Error::from(errno));
@@ -132,6 +143,6 @@ fn bind_error(host: &Host, function: &PciFunction, path: &Path, errno: Errno) ->
                 ),
             }
         }
-        _ => error,
+        _ => vf_token::explain(error),
     }
 }

@@ -1,6 +1,6 @@
 //! Interrupts, through eventfds.
 
-use crate::{VfioDevice, device::DeviceFile, sys::irq};
+use crate::{VfioDevice, device::DeviceFile, sys::irq, wait};
 use io_core::{
     Error, ErrorKind, Result,
     irq::{Interrupt, InterruptInfo, InterruptKind, Interrupts},
@@ -8,7 +8,6 @@ use io_core::{
 };
 use nix::{
     errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::eventfd::{EfdFlags, EventFd},
 };
 use std::{
@@ -17,7 +16,7 @@ use std::{
     ops::Range,
     os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use vfio_bindings::bindings::vfio::{
     VFIO_IRQ_INFO_MASKABLE, VFIO_IRQ_INFO_NORESIZE, VFIO_PCI_INTX_IRQ_INDEX,
@@ -205,15 +204,6 @@ impl VfioInterrupt {
         self.irqs.error(&what, self.kind, errno)
     }
 
-    /// Takes the events that there are, if there are any.
-    fn look(&self) -> Result<Option<u64>> {
-        match self.eventfd.read() {
-            Ok(count) => Ok(Some(count)),
-            Err(Errno::EAGAIN) => Ok(None),
-            Err(errno) => Err(self.failed("wait for", errno)),
-        }
-    }
-
     fn set_masked(&self, masked: bool) -> Result<()> {
         let what = if masked { "mask" } else { "unmask" };
         if !self.irqs.info(self.kind)?.maskable {
@@ -255,29 +245,12 @@ impl Interrupt for VfioInterrupt {
     }
 
     fn wait(&self, timeout: Duration) -> Result<Option<u64>> {
-        // Most often there is need of neither a clock nor poll.
-        if let Some(count) = self.look()? {
-            return Ok(Some(count));
-        }
-        let mut left = Some(timeout);
-        let deadline = Instant::now().checked_add(timeout);
-        while left.is_none_or(|left| !left.is_zero()) {
-            // Rounded up, so that it is not looked again and again in the last millisecond.
-            let wait = left.map_or(PollTimeout::NONE, |left| {
-                let millis = left.as_micros().div_ceil(1000);
-                PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
-            });
-            let mut fds = [PollFd::new(self.eventfd.as_fd(), PollFlags::POLLIN)];
-            match poll(&mut fds, wait) {
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(errno) => return Err(self.failed("wait for", errno)),
-            }
-            if let Some(count) = self.look()? {
-                return Ok(Some(count));
-            }
-            left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-        }
-        Ok(None)
+        wait::until_some(self.as_fd(), timeout, || match self.eventfd.read() {
+            Ok(count) => Ok(Some(count)),
+            Err(Errno::EAGAIN) => Ok(None),
+            Err(errno) => Err(errno),
+        })
+        .map_err(|errno| self.failed("wait for", errno))
     }
 
     fn mask(&self) -> Result<()> {

@@ -33,7 +33,8 @@
 //! device goes to D3hot. An access then raises SIGBUS, which this crate's BARs [survive](io_core::Bar::survive): all ones
 //! are read, `try_` accessors say that the device is lost, as does [`Bar::is_lost`](io_core::Bar::is_lost), and
 //! [`Bar::revive`](io_core::Bar::revive) maps the BAR again. From a device that has been pulled out, all ones are read,
-//! and no signal comes. One that is to be removed in order stays until this program closes it: the kernel waits.
+//! and no signal comes. One that is to be removed in order stays until this program closes it: the kernel waits, and
+//! [tells](io_core::event). docs/device-loss.md says what happens when, and how long it takes.
 //!
 //! ```no_run
 //! use io_core::Io;
@@ -60,20 +61,29 @@ struct Readme;
 #[doc = include_str!("../../../docs/interrupts.md")]
 struct Interrupts;
 
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/device-loss.md")]
+struct DeviceLoss;
+
 mod bar;
 mod capability;
 mod container;
 mod context;
 mod device;
 mod dma;
+mod event;
 mod file_region;
 mod group;
 mod iommufd;
 mod irq;
 mod mapping;
 mod region;
+mod reset;
 mod sys;
+mod vf_token;
+mod wait;
 
 pub use context::{IommuMode, UnsafeNoIommu, VfioContext};
 pub use device::VfioDevice;
 pub use region::RegionInfo;
+pub use vf_token::VfToken;

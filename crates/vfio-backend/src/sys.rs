@@ -4,6 +4,7 @@
 mod capabilities;
 pub(crate) mod iommufd;
 pub(crate) mod irq;
+pub(crate) mod reset;
 pub(crate) mod type1;
 
 use nix::Result;
@@ -11,7 +12,10 @@ use std::{
     ffi::CStr,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
 };
-use vfio_bindings::bindings::vfio::{vfio_device_info, vfio_group_status, vfio_region_info};
+use vfio_bindings::bindings::vfio::{
+    VFIO_DEVICE_FEATURE_PCI_VF_TOKEN, VFIO_DEVICE_FEATURE_SET, vfio_device_info, vfio_group_status,
+    vfio_region_info,
+};
 
 /// The numbers encode neither size nor direction, so the macros are nix's "bad" ones.
 mod ioctl {
@@ -24,8 +28,9 @@ mod ioctl {
     use std::ffi::{c_char, c_int};
     use vfio_bindings::bindings::vfio::{
         VFIO_BASE, VFIO_TYPE, vfio_device_attach_iommufd_pt, vfio_device_bind_iommufd,
-        vfio_device_info, vfio_group_status, vfio_iommu_type1_dma_map, vfio_iommu_type1_dma_unmap,
-        vfio_iommu_type1_info, vfio_irq_info, vfio_irq_set, vfio_region_info,
+        vfio_device_feature, vfio_device_info, vfio_group_status, vfio_iommu_type1_dma_map,
+        vfio_iommu_type1_dma_unmap, vfio_iommu_type1_info, vfio_irq_info, vfio_irq_set,
+        vfio_pci_hot_reset, vfio_pci_hot_reset_info, vfio_region_info,
     };
 
     nix::ioctl_none_bad!(get_api_version, request_code_none!(VFIO_TYPE, VFIO_BASE));
@@ -70,6 +75,17 @@ mod ioctl {
         vfio_irq_set
     );
     nix::ioctl_none_bad!(device_reset, request_code_none!(VFIO_TYPE, VFIO_BASE + 11));
+    // The numbers are shared with those of containers: what they mean is said by the file.
+    nix::ioctl_readwrite_bad!(
+        device_get_pci_hot_reset_info,
+        request_code_none!(VFIO_TYPE, VFIO_BASE + 12),
+        vfio_pci_hot_reset_info
+    );
+    nix::ioctl_write_ptr_bad!(
+        device_pci_hot_reset,
+        request_code_none!(VFIO_TYPE, VFIO_BASE + 13),
+        vfio_pci_hot_reset
+    );
     nix::ioctl_readwrite_bad!(
         iommu_get_info,
         request_code_none!(VFIO_TYPE, VFIO_BASE + 12),
@@ -84,6 +100,11 @@ mod ioctl {
         iommu_unmap_dma,
         request_code_none!(VFIO_TYPE, VFIO_BASE + 14),
         vfio_iommu_type1_dma_unmap
+    );
+    nix::ioctl_write_ptr_bad!(
+        device_feature,
+        request_code_none!(VFIO_TYPE, VFIO_BASE + 17),
+        vfio_device_feature
     );
     nix::ioctl_readwrite_bad!(
         device_bind_iommufd,
@@ -189,10 +210,17 @@ pub(crate) fn device_get_region_info(
     )
 }
 
-/// `VFIO_DEVICE_RESET`.
-pub(crate) fn device_reset(device: BorrowedFd<'_>) -> Result<()> {
-    // SAFETY: takes no argument.
-    unsafe { ioctl::device_reset(device.as_raw_fd()) }.map(drop)
+/// `VFIO_DEVICE_FEATURE` with `VFIO_DEVICE_FEATURE_PCI_VF_TOKEN`.
+pub(crate) fn set_vf_token(device: BorrowedFd<'_>, token: &[u8; 16]) -> Result<()> {
+    // Two numbers of 32 bits, and the 16 bytes.
+    let flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN;
+    let mut words = vec![8 + 16, flags];
+    words.extend(token.chunks_exact(4).filter_map(|bytes| {
+        let bytes = bytes.try_into().ok()?;
+        Some(u32::from_ne_bytes(bytes))
+    }));
+    // SAFETY: the kernel reads `argsz` bytes, which is the length of `words`.
+    unsafe { ioctl::device_feature(device.as_raw_fd(), words.as_ptr().cast()) }.map(drop)
 }
 
 /// The size of a structure as the kernel wants to be told it.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use io_core::{
-    Bar, ConfigSpace, PciDevice, Result, dma::DmaSpace, irq::Interrupts, pci::PciAddress,
+    Bar, ConfigSpace, PciDevice, Result, dma::DmaSpace, event::DeviceEvents, irq::Interrupts,
+    pci::PciAddress,
 };
 use pci_host::Host;
 use vfio_backend::{IommuMode, VfioContext, VfioDevice};
@@ -91,6 +92,10 @@ impl PciDevice for ByCalls {
 
     fn interrupts(&self) -> Option<&dyn Interrupts> {
         PciDevice::interrupts(&self.0)
+    }
+
+    fn events(&self) -> Option<&dyn DeviceEvents> {
+        self.0.events()
     }
 
     fn dma(&self) -> Option<&DmaSpace> {

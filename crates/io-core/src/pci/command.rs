@@ -80,6 +80,9 @@ flags! {
 }
 
 impl Status {
+    /// Where the register is, in bytes from the start of configuration space. It has 2 bytes.
+    pub const OFFSET: u16 = 6;
+
     /// How fast it answers: 0 fast, 1 medium, 2 slow (DEVSEL# timing; always 0 in PCI Express).
     #[must_use]
     pub fn devsel(self) -> u8 {

@@ -5,8 +5,13 @@ use iommufd_bindings::{
     iommu_ioas_alloc, iommu_ioas_iova_ranges, iommu_ioas_map, iommu_ioas_unmap, iommu_iova_range,
 };
 use nix::{Result, errno::Errno};
-use std::os::fd::{AsRawFd, BorrowedFd};
-use vfio_bindings::bindings::vfio::{vfio_device_attach_iommufd_pt, vfio_device_bind_iommufd};
+use std::{
+    os::fd::{AsRawFd, BorrowedFd},
+    ptr,
+};
+use vfio_bindings::bindings::vfio::{
+    VFIO_DEVICE_BIND_FLAG_TOKEN, vfio_device_attach_iommufd_pt, vfio_device_bind_iommufd,
+};
 
 /// `IOMMU_IOAS_ALLOC`: the id of a new address space.
 pub(crate) fn ioas_alloc(iommufd: BorrowedFd<'_>) -> Result<u32> {
@@ -93,13 +98,20 @@ pub(crate) fn ioas_unmap(
 }
 
 /// `VFIO_DEVICE_BIND_IOMMUFD`.
-pub(crate) fn device_bind(device: BorrowedFd<'_>, iommufd: BorrowedFd<'_>) -> Result<()> {
+pub(crate) fn device_bind(
+    device: BorrowedFd<'_>,
+    iommufd: BorrowedFd<'_>,
+    token: Option<&[u8; 16]>,
+) -> Result<()> {
     let mut bind = vfio_device_bind_iommufd {
         argsz: argsz::<vfio_device_bind_iommufd>(),
         iommufd: iommufd.as_raw_fd(),
+        flags: token.map_or(0, |_| VFIO_DEVICE_BIND_FLAG_TOKEN),
+        token_uuid_ptr: token.map_or(0, |token| address(ptr::from_ref(token).cast_mut())),
         ..Default::default()
     };
-    // SAFETY: the kernel writes no more than `argsz` bytes, the size of `bind`.
+    // SAFETY: the kernel writes no more than `argsz` bytes, the size of `bind`, and reads the token, which lives as long
+    // as the call.
     unsafe { ioctl::device_bind_iommufd(device.as_raw_fd(), &raw mut bind) }.map(drop)
 }
 

@@ -4,6 +4,8 @@
 mod dma;
 mod edu;
 mod event_loops;
+mod events;
+mod hot;
 mod interrupts;
 mod lockdown;
 mod lost;
@@ -13,4 +15,6 @@ mod physical;
 mod places;
 mod plugged;
 mod regions;
+mod resets;
 mod selftests;
+mod virtual_functions;

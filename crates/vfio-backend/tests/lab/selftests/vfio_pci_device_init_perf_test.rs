@@ -1,10 +1,10 @@
 //! How long it takes to open devices, all at once.
 
 use super::devices::{Device, Mode};
+use crate::hot::OneProcessor;
 use io_core::dma::DmaOptions;
 use lab_guest::Bound;
 use std::{
-    fs,
     sync::Barrier,
     thread,
     time::{Duration, Instant},
@@ -17,6 +17,8 @@ scenarios! { everywhere:
 
 /// Opens all devices, a thread for each: in one context, and then each in a context of its own.
 fn init(devices: &[Device]) {
+    // QEMU 10 may abort (`iotlb_to_section`) or hang when one emulated processor changes where BARs are while the other
+    // runs. Opening a device changes that.
     let _one = OneProcessor::new();
     let bound: Vec<Vec<Bound>> = devices.iter().map(Device::bind).collect();
     for &mode in Mode::all() {
@@ -71,23 +73,4 @@ fn open<'c>(
         println!("  {}: {time:?}", device.name);
     }
     opened.into_iter().map(|(device, _)| device).collect()
-}
-
-/// The guest's second processor switched off, until this is dropped: QEMU 10 may abort (`iotlb_to_section`) or hang when one
-/// emulated processor changes where BARs are while the other runs. Opening a device changes that.
-struct OneProcessor;
-
-const SECOND: &str = "/sys/devices/system/cpu/cpu1/online";
-
-impl OneProcessor {
-    fn new() -> Self {
-        fs::write(SECOND, "0").unwrap();
-        Self
-    }
-}
-
-impl Drop for OneProcessor {
-    fn drop(&mut self) {
-        fs::write(SECOND, "1").unwrap();
-    }
 }

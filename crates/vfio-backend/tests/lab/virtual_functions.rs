@@ -1,0 +1,3 @@
+//! Virtual functions whose physical function is with VFIO too.
+
+mod qemu10;
