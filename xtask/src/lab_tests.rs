@@ -47,6 +47,11 @@ pub const FULL: &[Vm] = &[
         arguments: &["--kernel", "full", "--iommu", "none"],
     },
     Vm {
+        name: "noremap",
+        everything: false,
+        arguments: &["--kernel", "full", "--iommu", "noremap"],
+    },
+    Vm {
         name: "lockdown",
         everything: false,
         arguments: &[],
