@@ -5,14 +5,16 @@ use crate::{
     container::Container,
     dma::{IommufdDma, Type1Dma},
     iommufd::Iommufd,
+    node,
 };
 use dma_memory::physical_space;
 use io_core::{Error, ErrorKind, Result, dma::DmaSpace, pci::PciAddress};
 use pci_host::Host;
 use std::{
+    collections::BTreeSet,
     fmt,
     str::FromStr,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 /// Which of the kernel's interfaces to the IOMMU is used.
@@ -93,6 +95,38 @@ struct Inner {
     dma: OnceLock<DmaSpace>,
     /// Held by who asks for the addresses, so that the last answer counts all devices.
     asking: Mutex<()>,
+    /// The devices that are open.
+    open: Mutex<BTreeSet<PciAddress>>,
+}
+
+/// The right to open a device, which is had once in a context: a group would give the same device again and again, to
+/// handles that switch each other's interrupts off.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(crate) context: VfioContext,
+    address: PciAddress,
+}
+
+impl Claim {
+    fn new(context: &VfioContext, address: PciAddress) -> Result<Self> {
+        if !context.inner.open().insert(address) {
+            return Err(node::open_here(address));
+        }
+        let context = context.clone();
+        Ok(Self { context, address })
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.context.inner.open().remove(&self.address);
+    }
+}
+
+impl Inner {
+    fn open(&self) -> MutexGuard<'_, BTreeSet<PciAddress>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[derive(Debug)]
@@ -128,6 +162,7 @@ impl VfioContext {
             kind,
             dma: OnceLock::new(),
             asking: Mutex::default(),
+            open: Mutex::default(),
         };
         let context = Self {
             inner: Arc::new(inner),
@@ -156,13 +191,14 @@ impl VfioContext {
     pub fn open(&self, address: PciAddress) -> Result<VfioDevice> {
         let function = self.inner.host.function(address)?;
         crate::device::check_driver(&function)?;
+        let claim = Claim::new(self, address)?;
         let host = &self.inner.host;
         let file = match &self.inner.kind {
             Kind::Type1(container) | Kind::NoIommu(container) => container.device(host, &function),
             Kind::Iommufd(iommufd) => iommufd.device(host, &function),
         }?;
         self.learn_addresses()?;
-        VfioDevice::new(file, function, self.clone())
+        VfioDevice::new(file, function, claim)
     }
 
     /// What its devices see of memory. `None` before there is a device in it, and without an IOMMU, unless

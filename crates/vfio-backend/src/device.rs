@@ -1,6 +1,8 @@
 //! An open device.
 
-use crate::{IommuMode, RegionInfo, VfioContext, file_region::FileRegion, irq::Irqs, sys};
+use crate::{
+    IommuMode, RegionInfo, VfioContext, context::Claim, file_region::FileRegion, irq::Irqs, sys,
+};
 use io_core::{
     Bar, ConfigSpace, Error, ErrorKind, PciDevice, Region, RegionError, Result, Width,
     dma::DmaSpace, irq::Interrupts, pci::PciAddress,
@@ -40,7 +42,7 @@ struct Open {
 #[derive(Debug)]
 pub(crate) struct DeviceFile {
     pub(crate) file: File,
-    context: VfioContext,
+    claim: Claim,
 }
 
 impl AsRef<File> for DeviceFile {
@@ -76,7 +78,7 @@ impl VfioDevice {
     }
 
     /// The device behind `file`.
-    pub(crate) fn new(file: OwnedFd, function: PciFunction, context: VfioContext) -> Result<Self> {
+    pub(crate) fn new(file: OwnedFd, function: PciFunction, claim: Claim) -> Result<Self> {
         let address = function.address;
         let os_error = |what: &str, errno| {
             let message = format!("cannot ask VFIO for {what} of {address}");
@@ -84,7 +86,7 @@ impl VfioDevice {
         };
         let file = Arc::new(DeviceFile {
             file: File::from(file),
-            context,
+            claim,
         });
         let info = sys::device_get_info(file.as_fd()).map_err(|e| os_error("the kind", e))?;
         if info.flags & VFIO_DEVICE_FLAGS_PCI == 0 {
@@ -127,7 +129,7 @@ impl VfioDevice {
     /// The IOMMU context that it was opened in.
     #[must_use]
     pub fn context(&self) -> &VfioContext {
-        &self.open.file.context
+        &self.open.file.claim.context
     }
 
     /// What it sees of memory. `None` without an IOMMU, unless
@@ -179,7 +181,10 @@ impl VfioDevice {
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         // A device that is being reset must not write to memory, nor start to right afterwards.
-        self.set_bus_master(false)?;
+        // One that does not answer, of which it cannot be known, may after the reset.
+        if let Err(error) = self.set_bus_master(false) {
+            log::warn!("resetting {address} although its bus mastering may be on: {error}");
+        }
         let failed = |errno| {
             let message = format!("cannot reset {address}");
             Error::from_os(message, io::Error::from(errno))

@@ -71,6 +71,7 @@ mod group;
 mod iommufd;
 mod irq;
 mod mapping;
+mod node;
 mod region;
 mod sys;
 
