@@ -69,12 +69,15 @@ pub(crate) mod machine {
         }
         fs::write(group.join("name"), name).unwrap();
         std::os::unix::fs::symlink(&group, device.join("iommu_group")).unwrap();
+        let empty = format!("{0} {0} {0}\n", "0x0000000000000000").repeat(7);
         let files = [
             ("vendor", "0x1234"),
             ("device", "0x11e8"),
+            ("subsystem_vendor", "0x1af4"),
+            ("subsystem_device", "0x1100"),
             ("class", "0x00ff00"),
             ("revision", "0x10"),
-            ("resource", ""),
+            ("resource", &empty),
         ];
         for (file, text) in files {
             fs::write(device.join(file), text).unwrap();
