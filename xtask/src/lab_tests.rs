@@ -49,7 +49,14 @@ pub const FULL: &[Vm] = &[
     Vm {
         name: "noremap",
         everything: false,
-        arguments: &["--kernel", "full", "--iommu", "noremap"],
+        arguments: &[
+            "--kernel",
+            "full",
+            "--iommu",
+            "noremap",
+            "--qemu",
+            "-device nec-usb-xhci,bus=rp2,msi=on,msix=off",
+        ],
     },
     Vm {
         name: "lockdown",

@@ -17,13 +17,14 @@ fn the_expansion_rom_is_read_as_the_kernel_reads_it() {
         &serde_json::json!({ "romfile": "vgabios-stdvga.bin" }),
     );
     let bound = Bound::new(PLUGGED);
+    // Open, it decodes memory; otherwise the kernel cannot read the ROM.
+    let device = bound.open().unwrap();
     let file = format!("/sys/bus/pci/devices/{PLUGGED}/rom");
     fs::write(&file, "1").unwrap();
     let expected = fs::read(&file).unwrap();
     fs::write(&file, "0").unwrap();
     assert!(expected.starts_with(&[0x55, 0xaa]) && expected.len() > 0x4000);
 
-    let device = bound.open().unwrap();
     let rom = device.rom().unwrap();
     let io = rom.io::<0x4000>().unwrap();
     for width in [

@@ -116,7 +116,7 @@ fn who_may_not_open_a_node_is_told_how_to_be_given_it() {
 
 mod noremap {
     use super::*;
-    use crate::plugged::{PLUGGED, Plugged};
+    use crate::plugged::PLUGGED;
 
     /// Lets devices without interrupt remapping be opened, or not.
     fn allow(mode: IommuMode, value: &str) -> PathBuf {
@@ -157,25 +157,22 @@ mod noremap {
         }
     }
 
-    /// QEMU's nec-usb-xhci has as many vectors of MSI as it is told.
+    /// QEMU's nec-usb-xhci has 16 vectors of MSI. The machine has it in the root port that is empty elsewhere: pulled out,
+    /// it would not tell that it is gone.
     #[test]
     #[ignore = "needs the lab"]
     fn fewer_vectors_than_were_asked_for_are_none_and_their_number_is_told() {
-        let _xhci = Plugged::new(
-            "nec-usb-xhci",
-            &serde_json::json!({ "intrs": 8, "msi": "on", "msix": "off" }),
-        );
         for mode in modes() {
             let bound = Bound::new(PLUGGED);
             allow(mode, "1");
             let device = bound.open_in(mode);
             let interrupts = device.interrupts().unwrap();
-            assert_eq!(interrupts.info(Msi).unwrap().count, 8);
-            let error = interrupts.enable(Msi, 0..8).unwrap_err();
+            assert_eq!(interrupts.info(Msi).unwrap().count, 16);
+            let error = interrupts.enable(Msi, 0..16).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Unsupported);
             assert_eq!(
                 error.to_string(),
-                "cannot enable 8 vectors of MSI of 0000:02:00.0: the kernel can have 1, and has enabled none",
+                "cannot enable 16 vectors of MSI of 0000:02:00.0: the kernel can have 1, and has enabled none",
                 "{mode}"
             );
             assert!(error.hint().unwrap().contains("remaps interrupts"));
