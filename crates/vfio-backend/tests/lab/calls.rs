@@ -32,9 +32,12 @@ fn the_expansion_rom_is_read_as_the_kernel_reads_it() {
         AccessWidth::Exact(Width::U8),
         AccessWidth::Exact(Width::U32),
     ] {
-        let mut found = vec![0; expected.len()];
-        io.copy_to_slice(0, &mut found, width).unwrap();
-        assert!(found == expected, "{width:?}");
+        // The kernel maps the ROM anew for each access: all of it would take a minute.
+        for at in [0, expected.len() - 0x100] {
+            let mut found = [0; 0x100];
+            io.copy_to_slice(at, &mut found, width).unwrap();
+            assert_eq!(found, expected[at..][..0x100], "{width:?}");
+        }
     }
     assert_eq!(io.try_read16(0), Ok(0xaa55));
     assert!(io.try_read64(0).is_err(), "two accesses");
