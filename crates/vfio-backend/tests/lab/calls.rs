@@ -40,6 +40,12 @@ fn the_expansion_rom_is_read_as_the_kernel_reads_it() {
         }
     }
     assert_eq!(io.try_read16(0), Ok(0xaa55));
+    assert!(rom.size() > expected.len());
+    assert_eq!(
+        io.try_read32(rom.size() - 4),
+        Ok(u32::MAX),
+        "behind the image"
+    );
     assert!(io.try_read64(0).is_err(), "two accesses");
     assert!(io.try_write32(0, 0).is_err(), "it can be read only");
     assert!(rom.mmio::<4>().is_err());
