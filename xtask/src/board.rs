@@ -14,6 +14,8 @@ const COMMON: &str = "-nodefaults -display none -no-reboot -action panic=none -s
 pub enum Iommu {
     /// Intel's, with interrupt remapping
     Intel,
+    /// Intel's, which cannot remap interrupts
+    Noremap,
     /// AMD's, with interrupt remapping
     Amd,
     /// virtio-iommu, which cannot remap interrupts: VFIO is told to allow that
@@ -27,6 +29,7 @@ impl Iommu {
     pub fn name(self) -> &'static str {
         match self {
             Self::Intel => "intel",
+            Self::Noremap => "noremap",
             Self::Amd => "amd",
             Self::Virtio => "virtio",
             Self::None => "none",
@@ -37,6 +40,7 @@ impl Iommu {
     fn device(self) -> Option<&'static str> {
         match self {
             Self::Intel => Some("intel-iommu,intremap=on,caching-mode=on"),
+            Self::Noremap => Some("intel-iommu,intremap=off,caching-mode=on"),
             Self::Amd => Some("amd-iommu,intremap=on"),
             Self::Virtio => Some("virtio-iommu-pci,addr=01.0"),
             Self::None => None,
@@ -46,7 +50,7 @@ impl Iommu {
     /// What the kernel is told. Behind QEMU's amd-iommu its own nvme driver gives up after 60 s if its DMA is translated.
     fn cmdline(self) -> &'static str {
         match self {
-            Self::Intel => " intel_iommu=on",
+            Self::Intel | Self::Noremap => " intel_iommu=on",
             Self::Amd => " iommu=pt",
             Self::Virtio | Self::None => "",
         }

@@ -47,6 +47,18 @@ pub const FULL: &[Vm] = &[
         arguments: &["--kernel", "full", "--iommu", "none"],
     },
     Vm {
+        name: "noremap",
+        everything: false,
+        arguments: &[
+            "--kernel",
+            "full",
+            "--iommu",
+            "noremap",
+            "--qemu",
+            "-device nec-usb-xhci,bus=rp2,msi=on,msix=off",
+        ],
+    },
+    Vm {
         name: "lockdown",
         everything: false,
         arguments: &[],

@@ -174,3 +174,70 @@ fn a_copy_reads_what_the_device_has_written_meanwhile() {
         .unwrap();
     assert_eq!((found.offset, found.found), (0, b'E'));
 }
+
+/// An IOMMU that has less with every device.
+#[derive(Debug)]
+struct Narrowing(SimulatedDma, AtomicUsize);
+
+impl DmaOps for Narrowing {
+    fn limits(&self) -> Result<DmaLimits> {
+        let asked = self.1.fetch_add(1, Ordering::Relaxed);
+        let last = if asked == 0 { 0xff_ffff } else { 0xf_ffff };
+        let ranges = IovaRange::new(0, last).into_iter().collect();
+        Ok(DmaLimits {
+            ranges,
+            ..self.0.limits()?
+        })
+    }
+
+    fn pages(&self, len: usize, pages: PageSize) -> Result<Box<dyn DmaPages>> {
+        self.0.pages(len, pages)
+    }
+
+    unsafe fn map(&self, _: *mut u8, _: usize, _: Iova, _: DmaDirection) -> Result<()> {
+        Ok(())
+    }
+
+    fn unmap(&self, _: Iova, _: usize) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn addresses_that_a_second_device_has_not_are_not_told() {
+    let ops = Narrowing(SimulatedDma::new(), AtomicUsize::new(0));
+    let space = DmaSpace::new(Box::new(ops)).unwrap();
+    let options = DmaOptions::default().at(Iova::new(0x10_0000));
+    let share = || space.allocate(4096, options).unwrap().share();
+    assert!(share().is_ok(), "the first one has it");
+    space.refresh().unwrap();
+    let error = share().unwrap_err();
+    let hint = error.hint().unwrap();
+    assert!(
+        hint.contains("0xfffff") && !hint.contains("0xffffff"),
+        "{hint}"
+    );
+}
+
+#[test]
+fn an_address_that_is_asked_for_is_one_that_the_device_reaches() {
+    let space = SimulatedDma::new().space();
+    let share = |bits, at, len| {
+        let options = DmaOptions::default().address_bits(bits).at(Iova::new(at));
+        space.allocate(len, options).unwrap().share()
+    };
+    assert!(share(28, 0xfff_f000, 0x1000).is_ok());
+    for at in [0x1000_0000, 0xfff_f000] {
+        let error = share(28, at, 0x2000).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "cannot map 0x2000 bytes for a device: the 0x2000 bytes of addresses at {at:#x} are beyond a device with 28 \
+                 address bits"
+            )
+        );
+    }
+    assert!(share(29, 0x1000_0000, 0x1000).is_ok());
+    assert!(share(64, 0x2000_0000, 0x1000).is_ok());
+}

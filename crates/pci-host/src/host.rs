@@ -143,6 +143,28 @@ impl Host {
         kib.checked_mul(1024)
     }
 
+    /// Whether this process has that node open.
+    #[must_use]
+    pub fn has_open(&self, node: &Path) -> bool {
+        let descriptors = fs::read_dir(self.proc.join("self/fd"));
+        let mut links = descriptors
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+        links.any(|link| link == node)
+    }
+
+    /// Whether this process has a capability, by its number in capabilities(7)'s header: 14 is `CAP_IPC_LOCK`.
+    #[must_use]
+    pub fn has_capability(&self, number: u32) -> bool {
+        let status = fs::read_to_string(self.proc.join("self/status")).unwrap_or_default();
+        let mut lines = status.lines();
+        let set = lines.find_map(|line| line.strip_prefix("CapEff:"));
+        let set = set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+        set.and_then(|set| set.checked_shr(number))
+            .is_some_and(|set| set & 1 != 0)
+    }
+
     /// The members of an IOMMU group, ordered by address.
     ///
     /// # Errors

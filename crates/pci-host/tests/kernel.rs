@@ -54,3 +54,26 @@ fn locked_memory_is_what_the_kernel_says() {
         assert_eq!(host.locked_memory(field), None, "{field}");
     }
 }
+
+#[test]
+fn a_capability_is_a_bit_of_what_the_kernel_says() {
+    // proc_pid_status(5); CAP_IPC_LOCK is 14, and CAP_SYS_RAWIO 17 (include/uapi/linux/capability.h).
+    let status =
+        "CapPrm:\t000001ffffffffff\nCapEff:\t0000000000004000\nCapBnd:\t000001ffffffffff\n";
+    let (_root, host) = machine("proc/self/status", status);
+    let has = [14, 17, 13, 0, 64, u32::MAX].map(|number| host.has_capability(number));
+    assert_eq!(has, [true, false, false, false, false, false]);
+    let (_root, host) = machine("proc/self/status", "CapEff:\tnothing\n");
+    assert!(!host.has_capability(14));
+}
+
+#[test]
+fn an_open_node_is_found_by_its_path() {
+    let (root, host) = machine("proc/self/fd/name", "");
+    let link = root.path().join("proc/self/fd/3");
+    std::os::unix::fs::symlink("/dev/vfio/7", link).unwrap();
+    assert!(host.has_open("/dev/vfio/7".as_ref()));
+    assert!(!host.has_open("/dev/vfio/70".as_ref()));
+    let (_root, host) = machine("sys/nothing", "");
+    assert!(!host.has_open("/dev/vfio/7".as_ref()));
+}

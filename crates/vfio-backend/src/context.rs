@@ -7,12 +7,13 @@ use crate::{
     dma::{IommufdDma, Type1Dma},
     group::Group,
     iommufd::Iommufd,
+    node,
 };
 use dma_memory::physical_space;
 use io_core::{Error, ErrorKind, Result, dma::DmaSpace, pci::PciAddress};
 use pci_host::Host;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     str::FromStr,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -98,6 +99,38 @@ struct Inner {
     devices: Mutex<Vec<WeakDevice>>,
     /// Held by who asks for the addresses, so that the last answer counts all devices.
     asking: Mutex<()>,
+    /// The devices that are open.
+    open: Mutex<BTreeSet<PciAddress>>,
+}
+
+/// The right to open a device, which is had once in a context: a group would give the same device again and again, to
+/// handles that switch each other's interrupts off.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(crate) context: VfioContext,
+    address: PciAddress,
+}
+
+impl Claim {
+    fn new(context: &VfioContext, address: PciAddress) -> Result<Self> {
+        if !context.inner.open().insert(address) {
+            return Err(node::open_here(address));
+        }
+        let context = context.clone();
+        Ok(Self { context, address })
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.context.inner.open().remove(&self.address);
+    }
+}
+
+impl Inner {
+    fn open(&self) -> MutexGuard<'_, BTreeSet<PciAddress>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[derive(Debug)]
@@ -134,6 +167,7 @@ impl VfioContext {
             dma: OnceLock::new(),
             devices: Mutex::default(),
             asking: Mutex::default(),
+            open: Mutex::default(),
         };
         let context = Self {
             inner: Arc::new(inner),
@@ -178,6 +212,7 @@ impl VfioContext {
     fn open_as(&self, address: PciAddress, token: Option<&VfToken>) -> Result<VfioDevice> {
         let function = self.inner.host.function(address)?;
         crate::device::check_driver(&function)?;
+        let claim = Claim::new(self, address)?;
         let host = &self.inner.host;
         let file = match &self.inner.kind {
             Kind::Type1(container) | Kind::NoIommu(container) => {
@@ -186,7 +221,7 @@ impl VfioContext {
             Kind::Iommufd(iommufd) => iommufd.device(host, &function, token),
         }?;
         self.learn_addresses()?;
-        let device = VfioDevice::new(file, function, self.clone())?;
+        let device = VfioDevice::new(file, function, claim)?;
         let mut devices = self.lock_devices();
         devices.retain(|device| device.upgrade().is_some());
         devices.push(device.downgrade());

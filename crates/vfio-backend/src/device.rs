@@ -1,6 +1,8 @@
 //! An open device.
 
-use crate::{IommuMode, RegionInfo, VfioContext, file_region::FileRegion, irq::Irqs, sys};
+use crate::{
+    IommuMode, RegionInfo, VfioContext, context::Claim, file_region::FileRegion, irq::Irqs, sys,
+};
 use io_core::{
     Bar, ConfigSpace, Error, ErrorKind, PciDevice, Region, RegionError, Result, Width,
     dma::DmaSpace, event::DeviceEvents, irq::Interrupts, pci::PciAddress,
@@ -52,7 +54,7 @@ impl WeakDevice {
 #[derive(Debug)]
 pub(crate) struct DeviceFile {
     pub(crate) file: File,
-    context: VfioContext,
+    claim: Claim,
     /// Whether somebody watches for its events, of which the kernel tells one only.
     watched: AtomicBool,
 }
@@ -101,7 +103,7 @@ impl VfioDevice {
     }
 
     /// The device behind `file`.
-    pub(crate) fn new(file: OwnedFd, function: PciFunction, context: VfioContext) -> Result<Self> {
+    pub(crate) fn new(file: OwnedFd, function: PciFunction, claim: Claim) -> Result<Self> {
         let address = function.address;
         let os_error = |what: &str, errno| {
             let message = format!("cannot ask VFIO for {what} of {address}");
@@ -109,7 +111,7 @@ impl VfioDevice {
         };
         let file = Arc::new(DeviceFile {
             file: File::from(file),
-            context,
+            claim,
             watched: AtomicBool::new(false),
         });
         let info = sys::device_get_info(file.as_fd()).map_err(|e| os_error("the kind", e))?;
@@ -153,7 +155,7 @@ impl VfioDevice {
     /// The IOMMU context that it was opened in.
     #[must_use]
     pub fn context(&self) -> &VfioContext {
-        &self.open.file.context
+        &self.open.file.claim.context
     }
 
     /// What it sees of memory. `None` without an IOMMU, unless

@@ -34,6 +34,9 @@ use vfio_bindings::bindings::vfio::{
 /// `VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL` of include/uapi/linux/vfio.h.
 const CAP_DMA_AVAIL: u32 = 3;
 
+/// Who has it may lock as much memory as there is: include/uapi/linux/capability.h.
+const CAP_IPC_LOCK: u32 = 14;
+
 /// The memory of a container with a type 1 IOMMU.
 #[derive(Debug)]
 pub(crate) struct Type1Dma {
@@ -90,7 +93,7 @@ impl DmaOps for Type1Dma {
         let container = self.container.as_fd();
         // SAFETY: the caller has shown it.
         unsafe { type1::map(container, address(memory), iova.raw(), bytes(len), flags) }
-            .map_err(|errno| map_error(len, iova, errno, self.host.locked_memory("VmLck")))
+            .map_err(|errno| map_error(&self.host, "VmLck", len, iova, errno))
     }
 
     fn unmap(&self, iova: Iova, len: usize) -> Result<()> {
@@ -144,7 +147,7 @@ impl DmaOps for IommufdDma {
         let (space, ioas) = (self.iommufd.as_fd(), self.iommufd.ioas());
         // SAFETY: the caller has shown it.
         unsafe { iommufd::ioas_map(space, ioas, address(memory), iova.raw(), bytes(len), flags) }
-            .map_err(|errno| map_error(len, iova, errno, self.host.locked_memory("VmPin")))
+            .map_err(|errno| map_error(&self.host, "VmPin", len, iova, errno))
     }
 
     fn unmap(&self, iova: Iova, len: usize) -> Result<()> {
@@ -166,13 +169,18 @@ fn os_error(what: &str, errno: Errno) -> Error {
     Error::from_os(format!("cannot {what}"), io::Error::from(errno))
 }
 
-/// Why memory cannot be mapped, if this process has so many bytes locked.
-fn map_error(len: usize, iova: Iova, errno: Errno, locked: Option<u64>) -> Error {
+/// Why memory cannot be mapped. What is locked is in this field of the kernel's word for it.
+fn map_error(host: &Host, field: &str, len: usize, iova: Iova, errno: Errno) -> Error {
     let error = os_error(&format!("map {len:#x} bytes for a device at {iova}"), errno);
     match errno {
+        Errno::ENOMEM if host.has_capability(CAP_IPC_LOCK) => error.with_hint(
+            "the machine may have no memory left: the limit of locked memory (ulimit -l) is not for this process, which has \
+             CAP_IPC_LOCK, if it has it outside a user namespace",
+        ),
         Errno::ENOMEM => {
+            let locked = host.locked_memory(field).unwrap_or(0);
             let limit = getrlimit(Resource::RLIMIT_MEMLOCK).map_or(0, |(soft, _)| soft);
-            error.with_hint(memlock_hint(limit, locked.unwrap_or(0), bytes(len)))
+            error.with_hint(memlock_hint(limit, locked, bytes(len)))
         }
         Errno::ENOSPC => error.with_hint(
             "the kernel's limit of mappings is reached (dma_entry_limit of vfio_iommu_type1): use fewer, larger ones",
@@ -213,7 +221,32 @@ fn whole(done: nix::Result<u64>, iova: Iova, len: usize) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::memlock_hint;
+    use super::{Errno, Host, Iova, map_error, memlock_hint};
+    use std::fs;
+
+    #[test]
+    fn who_has_no_limit_is_not_told_of_one() {
+        let root = tempfile::tempdir().unwrap();
+        let process = root.path().join("proc/self");
+        fs::create_dir_all(&process).unwrap();
+        let hint = |capabilities| {
+            let status = format!("VmLck:\t0 kB\nCapEff:\t{capabilities}\n");
+            fs::write(process.join("status"), status).unwrap();
+            let host = Host::at(root.path());
+            let error = map_error(&host, "VmLck", usize::MAX, Iova::new(0), Errno::ENOMEM);
+            error.hint().unwrap().to_owned()
+        };
+        // Of a root shell, of one without CAP_IPC_LOCK, and of a user.
+        let root = hint("000001ffffffffff");
+        assert!(
+            root.starts_with("the machine may have no memory left"),
+            "{root}"
+        );
+        for capabilities in ["000001ffffffbfff", "0000000000000000"] {
+            let user = hint(capabilities);
+            assert!(!user.contains("CAP_IPC_LOCK"), "{user}");
+        }
+    }
 
     #[test]
     fn a_limit_is_told_with_what_is_locked_and_what_is_needed() {

@@ -1,6 +1,11 @@
 //! What happens to a device, through eventfds.
 
-use crate::{VfioDevice, device::DeviceFile, sys::irq, wait};
+use crate::{
+    VfioDevice,
+    device::DeviceFile,
+    sys::irq::{self, NotEnabled},
+    wait,
+};
 use io_core::{
     Error, ErrorKind, Result,
     event::{DeviceEvent, DeviceEvents, DeviceWatch},
@@ -80,7 +85,13 @@ impl VfioWatch {
         let eventfd = EventFd::from_value_and_flags(0, flags)?;
         let readable = EpollEvent::new(EpollFlags::EPOLLIN, index.into());
         self.epoll.add(&eventfd, readable)?;
-        irq::set_eventfds(file.as_fd(), index, 0, &[eventfd.as_raw_fd()])?;
+        irq::set_eventfds(file.as_fd(), index, 0, &[eventfd.as_raw_fd()]).map_err(
+            |why| match why {
+                NotEnabled::Failed(errno) => errno,
+                // Of one.
+                NotEnabled::Fewer(_) => Errno::ENOSPC,
+            },
+        )?;
         self.sources.push(Source {
             event,
             index,
@@ -141,7 +152,7 @@ impl Drop for VfioWatch {
             return;
         };
         for source in &self.sources {
-            if let Err(errno) = irq::set_eventfds(file.as_fd(), source.index, 0, &[-1]) {
+            if let Err(errno) = irq::forget(file.as_fd(), source.index, 0) {
                 log::error!("{}: {errno}", failed("stop watching", self.address)(errno));
             }
         }

@@ -1,6 +1,6 @@
 //! The IOMMU group: what can be given to a program, and what stands in the way.
 
-use crate::{VfToken, sys, vf_token};
+use crate::{VfToken, node, sys, vf_token};
 use io_core::{Error, ErrorKind, Result, pci::PciAddress};
 use pci_host::{Host, PciFunction};
 use std::{
@@ -28,7 +28,7 @@ impl Group {
             .read(true)
             .write(true)
             .open(&path)
-            .map_err(|e| open_error(host, address, number, &path, e))?;
+            .map_err(|e| open_error(host, function, number, &path, e))?;
         let group = Self { file, path };
         let flags = sys::group_flags(group.file.as_fd()).map_err(|errno| {
             let message = format!("cannot ask for the status of {}", group.path.display());
@@ -120,34 +120,60 @@ fn stands_in_the_way(member: &PciFunction) -> bool {
 
 fn open_error(
     host: &Host,
-    address: PciAddress,
+    function: &PciFunction,
     group: u32,
     path: &Path,
     source: io::Error,
 ) -> Error {
+    let address = function.address;
     let error = Error::from_os(
         format!("cannot open {} of {address}", path.display()),
         source,
     );
-    let node = path.display();
     let hint = match error.kind() {
         ErrorKind::PermissionDenied if error.errno() == Some(nix::libc::EPERM) => {
-            let hint =
-                "without an IOMMU it takes CAP_SYS_RAWIO, whoever owns the node: run it with sudo";
+            let hint = if host.is_without_iommu(group) {
+                "without an IOMMU it takes CAP_SYS_RAWIO, whoever owns the node: run it with sudo"
+            } else {
+                "it is not the node's owner and mode that refuse it: a container has to be given the node \
+                 (docker run --device), and a security module may have a rule"
+            };
             return host.or_lockdown(error.with_hint(hint));
         }
         ErrorKind::PermissionDenied => {
             let members = host.iommu_group(group).unwrap_or_default();
             let members: Vec<_> = members.iter().map(|m| m.address.to_string()).collect();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let hint =
+                node::permission_hint(path, &format!("SUBSYSTEM==\"vfio\", KERNEL==\"{name}\""));
             format!(
-                "give your user that node: sudo chown $USER {node} (it gives every device of IOMMU \
-                 group {group}: {})",
+                "{hint} (it gives every device of IOMMU group {group}: {})",
                 members.join(", ")
             )
         }
-        ErrorKind::Busy => format!("another program has it open: sudo fuser -v {node} names it"),
+        ErrorKind::Busy => node::holder_hint(host, function),
         ErrorKind::NotFound => format!("is {address} still bound? sudo outboard bind {address}"),
         _ => return error,
     };
     error.with_hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::machine::with_group;
+
+    #[test]
+    fn a_capability_is_lacking_only_without_an_iommu() {
+        let hint = |name| {
+            let (_root, host, function) = with_group(name);
+            let source = io::Error::from_raw_os_error(nix::libc::EPERM);
+            let error = open_error(&host, &function, 7, &host.vfio_group(7), source);
+            error.hint().unwrap().to_owned()
+        };
+        assert!(hint("vfio-noiommu\n").contains("CAP_SYS_RAWIO"));
+        let with_iommu = hint("");
+        assert!(!with_iommu.contains("CAP_SYS_RAWIO"), "{with_iommu}");
+        assert!(with_iommu.contains("container"), "{with_iommu}");
+    }
 }

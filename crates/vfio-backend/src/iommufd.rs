@@ -1,6 +1,6 @@
 //! iommufd: an address space, and the devices in it by their own nodes.
 
-use crate::{VfToken, group, sys::iommufd, vf_token};
+use crate::{VfToken, group, node, sys::iommufd, vf_token};
 use io_core::{Error, ErrorKind, Result};
 use nix::errno::Errno;
 use pci_host::{Host, PciFunction};
@@ -29,10 +29,9 @@ impl Iommufd {
                                         module is not loaded: sudo modprobe iommufd"
                         .to_owned()
                 }
-                ErrorKind::PermissionDenied => format!(
-                    "give your user that node: sudo chown $USER {}",
-                    path.display()
-                ),
+                ErrorKind::PermissionDenied => {
+                    node::permission_hint(&path, "SUBSYSTEM==\"misc\", KERNEL==\"iommu\"")
+                }
                 _ => return error,
             };
             error.with_hint(hint)
@@ -71,9 +70,10 @@ impl Iommufd {
         let file = open(&path).map_err(|e| {
             let error = Error::from_os(format!("cannot open {} of {address}", path.display()), e);
             let hint = match error.kind() {
-                ErrorKind::PermissionDenied => format!(
-                    "give your user that node: sudo chown $USER {}",
-                    path.display()
+                // Its number may be another the next time.
+                ErrorKind::PermissionDenied => node::permission_hint(
+                    &path,
+                    &format!("SUBSYSTEM==\"vfio-dev\", KERNELS==\"{address}\""),
                 ),
                 _ => return error,
             };
@@ -86,7 +86,11 @@ impl Iommufd {
             Errno::EINVAL if token.is_some() => bind(None),
             errno => Err(errno),
         });
-        bound.map_err(|errno| bind_error(host, function, &path, errno))?;
+        if let Err(errno) = bound {
+            // What is found open then is not this one.
+            drop(file);
+            return Err(bind_error(host, function, &path, errno));
+        }
         iommufd::device_attach(file.as_fd(), self.ioas).map_err(|errno| {
             let message = format!("cannot put {address} into an address space of the IOMMU");
             let error = Error::from_os(message, io::Error::from(errno));
@@ -119,18 +123,11 @@ fn bind_error(host: &Host, function: &PciFunction, path: &Path, errno: Errno) ->
     let message = format!("cannot bind {} of {address} to iommufd", path.display());
     let error = Error::from_os(message, io::Error::from(errno));
     match errno {
-        Errno::EBUSY | Errno::EINVAL => Error::new(
-            ErrorKind::Busy,
-            format!("{address} is open already, in this program or another"),
-        )
-        .with_source(io::Error::from(errno))
-        .with_hint(format!(
-            "sudo fuser -v {}{} names it",
-            path.display(),
-            function
-                .iommu_group
-                .map(|group| format!(" {}", host.vfio_group(group).display()))
-                .unwrap_or_default()
+        Errno::EBUSY => open_already(host, function, errno),
+        Errno::EINVAL if is_open(host, function, path) => open_already(host, function, errno),
+        Errno::EINVAL => error.with_hint(format!(
+            "the kernel's log may say why: sudo dmesg; if another program has it open: sudo fuser -v {} names it",
+            path.display()
         )),
         Errno::EPERM => {
             let group = function.iommu_group.unwrap_or_default();
@@ -144,5 +141,47 @@ fn bind_error(host: &Host, function: &PciFunction, path: &Path, errno: Errno) ->
             }
         }
         _ => vf_token::explain(error),
+    }
+}
+
+/// Whether somebody has the device open, as far as this can be found out: this program does, or the kernel does not give
+/// its group away.
+fn is_open(host: &Host, function: &PciFunction, path: &Path) -> bool {
+    let group = function.iommu_group.map(|group| host.vfio_group(group));
+    host.has_open(path)
+        || group.is_some_and(|group| {
+            open(&group).is_err_and(|e| e.raw_os_error() == Some(nix::libc::EBUSY))
+        })
+}
+
+fn open_already(host: &Host, function: &PciFunction, errno: Errno) -> Error {
+    Error::new(
+        ErrorKind::Busy,
+        format!("{} is open already", function.address),
+    )
+    .with_source(io::Error::from(errno))
+    .with_hint(node::holder_hint(host, function))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::machine::with_group;
+    use std::{fs, os::unix::fs::symlink};
+
+    #[test]
+    fn einval_is_open_already_only_if_somebody_has_it_open() {
+        let (root, host, function) = with_group("");
+        let path = Path::new("/dev/vfio/devices/vfio0");
+        let error = bind_error(&host, &function, path, Errno::EINVAL);
+        assert_eq!(error.kind(), ErrorKind::Other, "{error}");
+        assert!(error.hint().unwrap().contains("dmesg"));
+
+        let descriptors = root.path().join("proc/self/fd");
+        fs::create_dir_all(&descriptors).unwrap();
+        symlink(path, descriptors.join("5")).unwrap();
+        let error = bind_error(&host, &function, path, Errno::EINVAL);
+        assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+        assert_eq!(error.to_string(), "0000:01:00.0 is open already");
     }
 }

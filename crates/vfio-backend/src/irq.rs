@@ -1,6 +1,11 @@
 //! Interrupts, through eventfds.
 
-use crate::{VfioDevice, device::DeviceFile, sys::irq, wait};
+use crate::{
+    VfioDevice,
+    device::DeviceFile,
+    sys::irq::{self, NotEnabled},
+    wait,
+};
 use io_core::{
     Error, ErrorKind, Result,
     irq::{Interrupt, InterruptInfo, InterruptKind, Interrupts},
@@ -63,7 +68,8 @@ impl Irqs {
         let eventfds: Vec<_> = (0..end)
             .map(|vector| enabled.vectors.get(&vector).map_or(-1, |fd| fd.as_raw_fd()))
             .collect();
-        irq::set_eventfds(self.file.as_fd(), index(kind), 0, &eventfds).map_err(failed)
+        irq::set_eventfds(self.file.as_fd(), index(kind), 0, &eventfds)
+            .map_err(|e| self.not_enabled("enable again after a reset", kind, end, e))
     }
 
     /// Enables vectors for a handle that keeps `this`.
@@ -84,7 +90,7 @@ impl Irqs {
         }
         let numbers: Vec<RawFd> = eventfds.iter().map(|fd| fd.as_raw_fd()).collect();
         irq::set_eventfds(this.file.as_fd(), index(kind), vectors.start, &numbers)
-            .map_err(|errno| this.error("enable", kind, errno))?;
+            .map_err(|e| this.not_enabled("enable", kind, vectors.end, e))?;
         enabled.kind = Some(kind);
         enabled.capacity = enabled.capacity.max(vectors.end);
         let mut handles: Vec<Box<dyn Interrupt>> = Vec::new();
@@ -148,7 +154,7 @@ impl Irqs {
             *enabled = Enabled::default();
             return irq::disable(self.file.as_fd(), index(kind));
         }
-        irq::set_eventfds(self.file.as_fd(), index(kind), vector, &[-1])
+        irq::forget(self.file.as_fd(), index(kind), vector)
     }
 
     fn lock(&self) -> MutexGuard<'_, Enabled> {
@@ -158,6 +164,25 @@ impl Irqs {
     fn error(&self, what: &str, kind: InterruptKind, errno: Errno) -> Error {
         let message = format!("cannot {what} {kind} of {}", self.address);
         Error::from_os(message, io::Error::from(errno))
+    }
+
+    /// Why so many vectors could not be had.
+    fn not_enabled(&self, what: &str, kind: InterruptKind, wanted: u32, why: NotEnabled) -> Error {
+        let had = match why {
+            NotEnabled::Failed(errno) => return self.error(what, kind, errno),
+            NotEnabled::Fewer(had) => had,
+        };
+        let message = format!(
+            "cannot {what} {wanted} vectors of {kind} of {}: the kernel can have {had}, and has enabled none",
+            self.address
+        );
+        let error = Error::new(ErrorKind::Unsupported, message);
+        match kind {
+            InterruptKind::Msi => error.with_hint(
+                "enable no more than that; on x86, more than one vector of MSI takes an IOMMU that remaps interrupts",
+            ),
+            _ => error.with_hint("enable no more than that"),
+        }
     }
 
     fn info(&self, kind: InterruptKind) -> Result<InterruptInfo> {

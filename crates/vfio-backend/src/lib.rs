@@ -21,6 +21,15 @@
 //! until the next boot. It gives every device of that group. With iommufd it is `/dev/vfio/devices/vfioN`, for the
 //! device alone, and `/dev/iommu`. Memory for devices is locked, within `ulimit -l`.
 //!
+//! A rule of udev gives nodes to the members of a group of users for good, whoever binds the device: in
+//! `/etc/udev/rules.d/70-outboard.rules`, of these lines those that are needed:
+//!
+//! ```text
+//! SUBSYSTEM=="vfio", KERNEL=="7", GROUP="drivers", MODE="0660"
+//! SUBSYSTEM=="vfio-dev", KERNELS=="0000:01:00.0", GROUP="drivers", MODE="0660"
+//! SUBSYSTEM=="misc", KERNEL=="iommu", GROUP="drivers", MODE="0660"
+//! ```
+//!
 //! # What opening does to the device
 //!
 //! The kernel resets a function when it is opened, and again when it is closed, if it knows how
@@ -77,6 +86,7 @@ mod group;
 mod iommufd;
 mod irq;
 mod mapping;
+mod node;
 mod region;
 mod reset;
 mod sys;

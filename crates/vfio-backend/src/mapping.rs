@@ -17,8 +17,13 @@ pub(crate) trait RegionFile: AsRef<File> + fmt::Debug + Send + Sync + 'static {}
 
 impl<F: AsRef<File> + fmt::Debug + Send + Sync + 'static> RegionFile for F {}
 
-/// The BAR that `info` describes: mapped as a whole, in parts, or reached by calls.
-pub(crate) fn bar<F: RegionFile>(file: &Arc<F>, info: &RegionInfo, name: String) -> Result<Bar> {
+/// The BAR that `info` describes: mapped as a whole, in parts, or reached by calls up to `widest`.
+pub(crate) fn bar<F: RegionFile>(
+    file: &Arc<F>,
+    info: &RegionInfo,
+    name: String,
+    widest: Width,
+) -> Result<Bar> {
     let whole = (0, info.len()?);
     let areas = match &info.sparse {
         _ if !(info.mappable && info.readable && info.writable) => Vec::new(),
@@ -28,7 +33,7 @@ pub(crate) fn bar<F: RegionFile>(file: &Arc<F>, info: &RegionInfo, name: String)
     if areas == [whole] {
         return map(file, info, whole, &name);
     }
-    let calls = FileRegion::new(file, info, name.clone(), Width::U64)?;
+    let calls = FileRegion::new(file, info, name.clone(), widest)?;
     if areas.is_empty() {
         return Ok(Bar::called(calls));
     }
@@ -128,7 +133,7 @@ mod tests {
             sparse,
             msix_mappable: false,
         };
-        let bar = bar(&file, &info, "BAR 2".to_owned());
+        let bar = bar(&file, &info, "BAR 2".to_owned(), Width::U64);
         (file, bar)
     }
 

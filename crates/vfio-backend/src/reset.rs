@@ -27,8 +27,7 @@ impl VfioDevice {
             let message = format!("the kernel knows no way to reset {address} alone");
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        // A device that is being reset must not write to memory, nor start to right afterwards.
-        self.set_bus_master(false)?;
+        self.stop_bus_mastering();
         patiently(|| reset::device_reset(self.file().as_fd()))
             .map_err(|errno| self.reset_failed("reset", errno))?;
         self.irqs().rearm()
@@ -75,9 +74,7 @@ impl VfioDevice {
             if !not_ours.is_empty() {
                 return Err(self.not_ours(&not_ours));
             }
-            for device in &open {
-                device.set_bus_master(false)?;
-            }
+            open.iter().for_each(Self::stop_bus_mastering);
             let fds: Vec<_> = groups
                 .iter()
                 .filter(|(number, _)| {
@@ -91,6 +88,15 @@ impl VfioDevice {
                 .map_err(|errno| self.hot_reset_failed(&taken, errno))
         })?;
         open.iter().try_for_each(|device| device.irqs().rearm())
+    }
+
+    /// A device that is being reset must not write to memory, nor start to right afterwards. One that does not answer,
+    /// of which it cannot be known, may after the reset.
+    fn stop_bus_mastering(&self) {
+        if let Err(error) = self.set_bus_master(false) {
+            let address = self.address();
+            log::warn!("resetting {address} although its bus mastering may be on: {error}");
+        }
     }
 
     fn reset_failed(&self, what: &str, errno: Errno) -> Error {

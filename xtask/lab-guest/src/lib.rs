@@ -8,7 +8,8 @@ mod qmp;
 pub use bound::{Bound, ByCalls, modes};
 pub use qmp::Qmp;
 
-/// What the guest is like: its `kernel` (`stock`, `full` or `image`) or its `iommu` (`intel`, `amd`, `virtio` or `none`).
+/// What the guest is like: its `kernel` (`stock`, `full` or `image`) or its `iommu` (`intel`, `noremap`, `amd`,
+/// `virtio` or `none`).
 ///
 /// # Panics
 ///

@@ -169,6 +169,15 @@ pub enum NoIova {
         /// How many address bits the device has.
         bits: u32,
     },
+    /// The device does not reach these addresses.
+    Beyond {
+        /// Where they start.
+        at: Iova,
+        /// How many bytes there were to be.
+        len: u64,
+        /// How many address bits the device has.
+        bits: u32,
+    },
     /// These addresses are taken, or do not exist.
     Taken {
         /// Where they start.
@@ -185,6 +194,10 @@ impl fmt::Display for NoIova {
                 f,
                 "no {len:#x} bytes of addresses, aligned to {align:#x}, are free for a device with {bits} \
                  address bits"
+            ),
+            Self::Beyond { at, len, bits } => write!(
+                f,
+                "the {len:#x} bytes of addresses at {at} are beyond a device with {bits} address bits"
             ),
             Self::Taken { at, len } => {
                 write!(f, "the {len:#x} bytes of addresses at {at} are not free")

@@ -2,7 +2,8 @@
 #![expect(unsafe_code, reason = "lets devices write to memory")]
 
 use super::{
-    DmaBox, DmaMapping, Iova, IovaAllocator, IovaRange, allocator::last_address, buffer::Mapped,
+    DmaBox, DmaMapping, Iova, IovaAllocator, IovaRange, NoIova, allocator::last_address,
+    buffer::Mapped,
 };
 use crate::{Error, ErrorKind, Result};
 use std::{
@@ -106,7 +107,7 @@ impl DmaOptions {
         Self { bits, ..self }
     }
 
-    /// At this address.
+    /// At this address, which has to be within the [address bits](Self::address_bits).
     #[must_use]
     pub const fn at(self, iova: Iova) -> Self {
         Self {
@@ -326,15 +327,21 @@ impl DmaSpace {
             None => granule,
         };
         let align = align.checked_next_power_of_two().unwrap_or(granule);
+        let bits = options.bits;
         let mut free = self.inner.free();
         let taken = match options.iova {
+            Some(at) if beyond(at, bytes, bits) => Err(NoIova::Beyond {
+                at,
+                len: bytes,
+                bits,
+            }),
             Some(at) => free.reserve(at, bytes).map(|()| at),
-            None => free.allocate(bytes, align, options.bits),
+            None => free.allocate(bytes, align, bits),
         };
         taken.map_err(|e| {
             let message = format!("cannot map {bytes:#x} bytes for a device: {e}");
             let error = Error::new(ErrorKind::InvalidInput, message);
-            match self.inner.limits.ranges.as_slice() {
+            match free.ranges() {
                 [] => error.with_hint(
                     "there is no IOMMU, and so a device reaches only memory that its DmaSpace has allocated",
                 ),
@@ -367,12 +374,17 @@ fn reached(at: Iova, bytes: u64, options: DmaOptions) -> Result<Iova> {
     if options.iova.is_some_and(|wanted| wanted != at) {
         return Err(cannot("without an IOMMU their address is not for choosing"));
     }
-    let last = at.raw().checked_add(bytes - 1);
-    if last.is_none_or(|last| last > last_address(options.bits)) {
+    if beyond(at, bytes, options.bits) {
         return Err(cannot(&format!("it has {} address bits", options.bits))
             .with_hint("other huge pages may be in its reach: allocate more of them, and keep those that are"));
     }
     Ok(at)
+}
+
+/// Whether a device with `bits` address bits does not reach all of so many bytes, one at least.
+fn beyond(at: Iova, bytes: u64, bits: u32) -> bool {
+    let last = at.raw().checked_add(bytes - 1);
+    last.is_none_or(|last| last > last_address(bits))
 }
 
 fn list(ranges: &[IovaRange]) -> String {

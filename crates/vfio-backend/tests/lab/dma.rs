@@ -12,7 +12,7 @@ use io_core::{
 };
 use lab_guest::{Bound, modes};
 use pci_host::Host;
-use std::{fs, os::unix::fs::chown};
+use std::fs;
 use vfio_backend::VfioContext;
 
 fn options() -> DmaOptions {
@@ -130,12 +130,11 @@ fn addresses_are_those_that_the_kernel_tells_and_no_others() {
                 .any(|r| r.first() <= at && at <= r.last())
         };
         assert!(!covered(window) && covered(0x1000), "{:?}", limits.ranges);
-        let at = |iova| {
-            space
-                .allocate(4096, options().at(Iova::new(iova)))
-                .unwrap()
-                .share()
+        let share = |options: DmaOptions, iova| {
+            let options = options.at(Iova::new(iova));
+            space.allocate(4096, options).unwrap().share()
         };
+        let at = |iova| share(DmaOptions::default(), iova);
         let error = at(window).unwrap_err();
         assert!(
             error.to_string().contains("0xfee00000 are not free"),
@@ -152,6 +151,14 @@ fn addresses_are_those_that_the_kernel_tells_and_no_others() {
             "the last page, whose end is included"
         );
         assert!(at(last + 1).is_err());
+        // edu's 28 bits.
+        let reached = 0x1000_0000;
+        assert!(share(options(), reached - 0x1000).is_ok(), "{mode}");
+        let error = share(options(), reached).unwrap_err().to_string();
+        assert!(
+            error.ends_with("at 0x10000000 are beyond a device with 28 address bits"),
+            "{mode}: {error}"
+        );
     }
 }
 
@@ -262,19 +269,9 @@ fn memory_beyond_the_limit_is_refused_with_the_numbers() {
     }
     for mode in modes() {
         let bound = Bound::new(EDU);
-        let function = bound.host.function(bound.address).unwrap();
-        let group = bound.host.vfio_group(function.iommu_group.unwrap());
-        let cdev = bound.host.vfio_cdev(bound.address);
-        let nodes = [Some(group), cdev, Some(bound.host.iommufd())];
-        let give = |user| {
-            // The distribution's kernel has the first of them only.
-            for node in nodes.iter().flatten().filter(|node| node.exists()) {
-                chown(node, Some(user), None).unwrap();
-            }
-        };
-        give(nobody::NOBODY);
+        nobody::give(&bound, nobody::NOBODY);
         let name = "dma::memory_beyond_the_limit_is_refused_with_the_numbers";
         nobody::run(name, 1024, &mode.to_string());
-        give(0);
+        nobody::give(&bound, 0);
     }
 }

@@ -1,6 +1,7 @@
 //! Real devices through the kernel's VFIO, in the lab.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod calls;
 mod dma;
 mod edu;
 mod event_loops;
@@ -11,6 +12,7 @@ mod lockdown;
 mod lost;
 mod modes;
 mod nobody;
+mod permissions;
 mod physical;
 mod places;
 mod plugged;

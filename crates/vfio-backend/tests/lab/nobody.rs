@@ -1,6 +1,8 @@
 //! A test that runs once more, as a user without privileges.
 
-use std::{env, os::unix::process::CommandExt, process::Command};
+use lab_guest::Bound;
+use std::os::unix::fs::chown;
+use std::{env, os::unix::process::CommandExt, path::PathBuf, process::Command};
 
 /// The user "nobody".
 pub const NOBODY: u32 = 65534;
@@ -28,4 +30,20 @@ pub fn run(test: &str, memlock: u32, word: &str) {
     let [said, error] =
         [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
     assert!(said.contains("1 passed"), "{said}{error}");
+}
+
+/// The node of a function's group.
+pub fn group(bound: &Bound) -> PathBuf {
+    let function = bound.host.function(bound.address).unwrap();
+    bound.host.vfio_group(function.iommu_group.unwrap())
+}
+
+/// Gives a user the nodes by which a function is opened: those of them that this kernel has.
+pub fn give(bound: &Bound, user: u32) {
+    let group = group(bound);
+    let cdev = bound.host.vfio_cdev(bound.address);
+    let nodes = [Some(group), cdev, Some(bound.host.iommufd())];
+    for node in nodes.iter().flatten().filter(|node| node.exists()) {
+        chown(node, Some(user), None).unwrap();
+    }
 }

@@ -1,7 +1,7 @@
-//! edus with more address bits than the 28 that those of the lab have, plugged in for a test.
+//! Devices that the lab does not have, plugged in for a test.
 
 use lab_guest::Qmp;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     path::Path,
     thread::sleep,
@@ -10,18 +10,25 @@ use std::{
 
 /// Where what is plugged into the empty root port is: see docs/lab.md.
 pub const PLUGGED: &str = "0000:02:00.0";
-const ID: &str = "masked-edu";
+const ID: &str = "plugged";
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// An edu at [`PLUGGED`] until this is dropped, which is after it was released.
+/// A device at [`PLUGGED`] until this is dropped, which is after it was released.
 pub struct Plugged(Qmp);
 
 impl Plugged {
     /// One whose DMA engine has so many address bits: its `dma_mask`, in QEMU's docs/specs/edu.rst.
     pub fn edu(address_bits: u32) -> Self {
-        lab_guest::fact("kernel");
         let mask = (1_u64 << address_bits) - 1;
-        let device = json!({ "bus": "rp2", "driver": "edu", "id": ID, "dma_mask": mask });
+        Self::new("edu", &json!({ "dma_mask": mask }))
+    }
+
+    /// QEMU's device `driver` with these properties.
+    pub fn new(driver: &str, properties: &Value) -> Self {
+        lab_guest::fact("kernel");
+        let mut device = json!({ "bus": "rp2", "driver": driver, "id": ID });
+        let properties = properties.as_object().unwrap().clone();
+        device.as_object_mut().unwrap().extend(properties);
         let mut qmp = Qmp::connect().unwrap();
         qmp.execute("device_add", &device).unwrap();
         becomes(true);
