@@ -85,14 +85,15 @@ pub enum Ending<T> {
 /// device may be kept from who wants it, such as 100 ms. Where the backend has no events there is none to end it.
 ///
 /// ```
-/// use io_core::{PciDevice, Result, event};
+/// use io_core::{Io, PciDevice, Result, event};
 /// use std::ops::ControlFlow;
 ///
 /// fn serve<D: PciDevice>(device: D) -> Result<()> {
 ///     let bar = device.bar(0)?;
 ///     let ending = event::until_event(&device, move || {
-///         let status = bar.io::<4>()?; // the driver's work goes here
-///         Ok(if status.size() == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+///         // The driver's work goes here.
+///         let done = bar.io::<0x10>()?.try_read32(0x08)? & 1;
+///         Ok(if done == 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
 ///     })?;
 ///     drop(device); // the BAR is unmapped by now: the kernel can have it
 ///     println!("{ending:?}");
