@@ -91,8 +91,9 @@ pub enum Ending<T> {
 /// fn serve<D: PciDevice>(device: D) -> Result<()> {
 ///     let bar = device.bar(0)?;
 ///     let ending = event::until_event(&device, move || {
-///         let status = bar.io::<4>()?.try_read32(0)?; // the driver's work goes here
-///         Ok(if status == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+///         // The driver's work goes here.
+///         let done = bar.io::<0x10>()?.try_read32(0x08)? & 1;
+///         Ok(if done == 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
 ///     })?;
 ///     drop(device); // the BAR is unmapped by now: the kernel can have it
 ///     println!("{ending:?}");

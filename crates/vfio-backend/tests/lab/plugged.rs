@@ -1,12 +1,9 @@
 //! Devices that the lab does not have, plugged in for a test.
 
+use crate::hot::becomes;
 use lab_guest::Qmp;
 use serde_json::{Value, json};
-use std::{
-    path::Path,
-    thread::sleep,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 /// Where what is plugged into the empty root port is: see docs/lab.md.
 pub const PLUGGED: &str = "0000:02:00.0";
@@ -31,7 +28,7 @@ impl Plugged {
         device.as_object_mut().unwrap().extend(properties);
         let mut qmp = Qmp::connect().unwrap();
         qmp.execute("device_add", &device).unwrap();
-        becomes(true);
+        becomes(PLUGGED.parse().unwrap(), true);
         Self(qmp)
     }
 }
@@ -39,19 +36,7 @@ impl Plugged {
 impl Drop for Plugged {
     fn drop(&mut self) {
         self.0.device_del(ID).unwrap();
-        becomes(false);
+        becomes(PLUGGED.parse().unwrap(), false);
         while self.0.event("DEVICE_DELETED", LIMIT).unwrap().get("device") != Some(&json!(ID)) {}
-    }
-}
-
-/// Waits until the device is there, or is not.
-fn becomes(there: bool) {
-    let started = Instant::now();
-    let config = Path::new("/sys/bus/pci/devices")
-        .join(PLUGGED)
-        .join("config");
-    while config.exists() != there {
-        assert!(started.elapsed() < LIMIT, "there: {}", !there);
-        sleep(Duration::from_millis(20));
     }
 }
