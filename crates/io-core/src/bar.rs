@@ -3,7 +3,7 @@
 
 use crate::{
     BarIo, Error, ErrorKind, IndirectIo, MappingName, Mmio, MmioRaw, Region, RegionError,
-    RegionOps, Result, sparse::Sparse,
+    RegionOps, Result, mapping, sparse::Sparse,
 };
 use std::{any::Any, fmt};
 
@@ -91,7 +91,9 @@ impl Bar {
             let (base, size) = (mapped.raw.as_ptr().cast(), mapped.raw.size());
             // SAFETY: the name is dropped before the owner; the caller has shown the rest.
             unsafe { mapped.name.guard(base, size) }.map_err(|error| {
-                Error::from_os("cannot guard a mapped BAR against SIGBUS", error)
+                let name = mapping::name_of(mapped.raw.as_ptr().cast_const());
+                let name = name.map_or_else(|| "a mapped BAR".to_owned(), |region| region.name);
+                Error::from_os(format!("cannot guard {name} against SIGBUS"), error)
             })?;
             mapped.map_again = Some(Box::new(map_again));
         }

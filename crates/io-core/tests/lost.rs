@@ -144,3 +144,22 @@ fn threads_that_read_and_write_meanwhile_all_see_it() {
         assert!(bar.is_lost());
     }
 }
+
+#[test]
+fn a_bar_that_does_not_start_with_a_page_cannot_survive() {
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(0x1000).unwrap();
+    let map: MmapRaw = MmapOptions::new().len(0x1000).map_raw(&file).unwrap();
+    let inside = map.as_mut_ptr().wrapping_add(0x40);
+    let raw = MmioRaw::<Region>::new_region(inside, 0x40).unwrap();
+    // SAFETY: it is mapped as long as its owner lives, and nothing makes references to it.
+    let bar = unsafe { Bar::mapped(raw, "BAR 1 of a file", map) };
+    // SAFETY: refused before anything is done.
+    let error = unsafe { bar.survive(|| Ok(())) }.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot guard BAR 1 of a file against SIGBUS"
+    );
+    let why = std::error::Error::source(&error).unwrap().to_string();
+    assert!(why.ends_with("does not start with a page"), "{why}");
+}
