@@ -2,8 +2,8 @@
 #![expect(unsafe_code, reason = "makes views of mappings")]
 
 use crate::{
-    BarIo, Error, ErrorKind, IndirectIo, MappingName, Mmio, MmioRaw, Region, RegionError,
-    RegionOps, Result, mapping, sparse::Sparse,
+    BarIo, Error, ErrorKind, Fault, IndirectIo, MappingName, Mmio, MmioRaw, Offset, Region,
+    RegionError, RegionOps, Result, Width, mapping, sparse::Sparse,
 };
 use std::{any::Any, fmt};
 
@@ -115,8 +115,8 @@ impl Bar {
                 let again = mapped.map_again.as_ref().map_or(Ok(()), |map| map());
                 again.inspect_err(|_| mapped.name.set_lost(true))
             }
-            Access::Sparse(sparse) => sparse.areas().try_for_each(Self::revive),
-            Access::Called(_) => Ok(()),
+            Access::Sparse(sparse) => sparse.revive(),
+            Access::Called(called) => called.revive(),
         }
     }
 
@@ -149,12 +149,12 @@ impl Bar {
     }
 
     /// Says that the device behind a mapped BAR is lost, or that it is there again. Accesses that may fail report
-    /// [`Fault::Lost`](crate::Fault::Lost) while it is lost. A BAR that is reached by calls knows by itself.
+    /// [`Fault::Lost`] while it is lost. A BAR that is reached by calls knows by itself.
     pub fn set_lost(&self, lost: bool) {
         match &self.access {
             Access::Mapped(mapped) => mapped.name.set_lost(lost),
-            Access::Sparse(sparse) => sparse.areas().for_each(|area| area.set_lost(lost)),
-            Access::Called(_) => {}
+            Access::Sparse(sparse) => sparse.set_lost(lost),
+            Access::Called(called) => called.set_lost(lost),
         }
     }
 
@@ -164,8 +164,8 @@ impl Bar {
     pub fn is_lost(&self) -> bool {
         match &self.access {
             Access::Mapped(mapped) => mapped.name.is_lost(),
-            Access::Sparse(sparse) => sparse.areas().any(Self::is_lost),
-            Access::Called(_) => false,
+            Access::Sparse(sparse) => sparse.is_lost(),
+            Access::Called(called) => called.is_lost(),
         }
     }
 
@@ -213,6 +213,51 @@ impl Bar {
             Access::Called(called) => Err(not_mapped(called.as_ref(), "cannot be mapped")),
         }
     }
+
+    /// Calls `f` with what reaches it.
+    fn with_ops<R>(&self, f: impl FnOnce(&dyn RegionOps) -> R) -> R {
+        match &self.access {
+            Access::Mapped(mapped) => f(&mapped.whole()),
+            Access::Sparse(sparse) => f(sparse),
+            Access::Called(called) => f(called.as_ref()),
+        }
+    }
+}
+
+/// A BAR of any kind can be reached by calls, so that it can stand behind a [`Watchdog`](crate::Watchdog) or a
+/// [`Recorder`](crate::sim::Recorder).
+impl RegionOps for Bar {
+    fn name(&self) -> String {
+        self.with_ops(|ops| ops.name())
+    }
+
+    fn size(&self) -> usize {
+        self.size()
+    }
+
+    fn widest(&self) -> Width {
+        self.with_ops(|ops| ops.widest())
+    }
+
+    fn read(&self, at: Offset, bytes: &mut [u8]) -> Result<(), Fault> {
+        self.with_ops(|ops| ops.read(at, bytes))
+    }
+
+    fn write(&self, at: Offset, bytes: &[u8]) -> Result<(), Fault> {
+        self.with_ops(|ops| ops.write(at, bytes))
+    }
+
+    fn is_lost(&self) -> bool {
+        self.is_lost()
+    }
+
+    fn set_lost(&self, lost: bool) {
+        self.set_lost(lost);
+    }
+
+    fn revive(&self) -> Result<()> {
+        self.revive()
+    }
 }
 
 /// Why there is no view of a BAR as mapped memory.
@@ -234,10 +279,15 @@ impl fmt::Debug for Bar {
 }
 
 impl Mapped {
-    fn view<const SIZE: usize>(&self) -> Result<Mmio<'_, Region<SIZE>>, RegionError> {
-        let raw = MmioRaw::new_region(self.raw.as_ptr().cast(), self.raw.size())?;
+    fn whole(&self) -> Mmio<'_, Region> {
         // SAFETY: by the invariant, it is mapped as long as `self` is borrowed; who made the BAR has shown
         // that there are no references to it, and that Rust did not allocate it.
+        unsafe { Mmio::from_raw(self.raw) }
+    }
+
+    fn view<const SIZE: usize>(&self) -> Result<Mmio<'_, Region<SIZE>>, RegionError> {
+        let raw = MmioRaw::new_region(self.raw.as_ptr().cast(), self.raw.size())?;
+        // SAFETY: as for `whole`.
         Ok(unsafe { Mmio::from_raw(raw) })
     }
 }

@@ -88,6 +88,24 @@ pub trait RegionOps: fmt::Debug + Send + Sync {
     ///
     /// The access did not get through.
     fn write(&self, at: Offset, bytes: &[u8]) -> Result<(), Fault>;
+
+    /// Whether the device behind it is known to be lost, as [`Bar::is_lost`](crate::Bar::is_lost) has it. A region
+    /// whose accesses say so themselves knows nothing more.
+    fn is_lost(&self) -> bool {
+        false
+    }
+
+    /// Says that the device is lost, or that it is there again, where that is not for the region to find out.
+    fn set_lost(&self, _lost: bool) {}
+
+    /// Maps anew what is mapped, as [`Bar::revive`](crate::Bar::revive) does.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be mapped.
+    fn revive(&self) -> crate::Result<()> {
+        Ok(())
+    }
 }
 
 /// The view of a region that is reached by calls, each of which may fail: it has the `try_` accessors
@@ -364,6 +382,18 @@ macro_rules! behind {
 
             fn write(&self, at: Offset, bytes: &[u8]) -> Result<(), Fault> {
                 (**self).write(at, bytes)
+            }
+
+            fn is_lost(&self) -> bool {
+                (**self).is_lost()
+            }
+
+            fn set_lost(&self, lost: bool) {
+                (**self).set_lost(lost);
+            }
+
+            fn revive(&self) -> crate::Result<()> {
+                (**self).revive()
             }
         }
     )*};

@@ -50,7 +50,7 @@
 //!
 //! # What this crate does not do
 //!
-//! It opens no file, makes no system call and names no path. It never forms a reference (`&T`,
+//! It opens no file and names no path. Only a [`Watchdog`] starts a thread. It never forms a reference (`&T`,
 //! `&mut T`, a slice) to device memory.
 
 mod access;
@@ -89,6 +89,7 @@ mod single;
 mod sparse;
 mod sys_mem;
 mod sys_or_io;
+mod watchdog;
 mod write_combined;
 
 pub use access::{AccessWidth, Width};
@@ -113,6 +114,7 @@ pub use relaxed::{RelaxedMmio, RelaxedMmioBackend};
 pub use revocable::{Access, Revocable};
 pub use sys_mem::{SysMem, SysMemBackend};
 pub use sys_or_io::{SysOrIoBackend, SysOrIoMap};
+pub use watchdog::{Stall, Watchdog};
 pub use write_combined::{WriteCombined, WriteCombinedBackend};
 
 #[doc(hidden)]

@@ -1,6 +1,6 @@
 //! A region of which some areas are mapped, and the rest is reached by calls.
 
-use crate::{Bar, Fault, Offset, RegionOps, Width};
+use crate::{Bar, Fault, Offset, RegionOps, Result, Width};
 use std::{fmt, ops::Range};
 
 /// A region of which some areas are mapped, and the rest is reached by calls.
@@ -19,7 +19,7 @@ impl Sparse {
         }
     }
 
-    pub(crate) fn areas(&self) -> impl Iterator<Item = &Bar> {
+    fn areas(&self) -> impl Iterator<Item = &Bar> {
         self.areas.iter().map(|(_, bar)| bar)
     }
 
@@ -63,6 +63,18 @@ impl RegionOps for Sparse {
 
     fn write(&self, at: Offset, bytes: &[u8]) -> Result<(), Fault> {
         self.access(at, bytes.len(), |region, at| region.write(at, bytes))
+    }
+
+    fn is_lost(&self) -> bool {
+        self.areas().any(Bar::is_lost)
+    }
+
+    fn set_lost(&self, lost: bool) {
+        self.areas().for_each(|area| area.set_lost(lost));
+    }
+
+    fn revive(&self) -> Result<()> {
+        self.areas().try_for_each(Bar::revive)
     }
 }
 

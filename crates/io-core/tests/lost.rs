@@ -4,7 +4,7 @@
 #![expect(unsafe_code, reason = "makes a BAR of a file")]
 #![expect(clippy::unwrap_used, reason = "in what tests share")]
 
-use io_core::{AccessWidth, Bar, ErrorKind, Io, MmioRaw, Region};
+use io_core::{AccessWidth, Bar, ErrorKind, Io, MmioRaw, Region, Watchdog};
 use memmap2::{MmapOptions, MmapRaw};
 use std::{
     fs::File,
@@ -12,6 +12,7 @@ use std::{
     os::fd::AsRawFd,
     sync::atomic::{AtomicBool, Ordering},
     thread,
+    time::Duration,
 };
 
 const SIZE: usize = 0x3000;
@@ -143,6 +144,25 @@ fn threads_that_read_and_write_meanwhile_all_see_it() {
         });
         assert!(bar.is_lost());
     }
+}
+
+#[test]
+fn a_bar_behind_a_watchdog_is_lost_and_comes_back_as_it_is() {
+    let (bar, file) = bar();
+    let watchdog = Watchdog::new(Duration::from_secs(3600), |_| ()).unwrap();
+    let bar = Bar::called(watchdog.watch(bar));
+    let io = bar.io::<0x10>().unwrap();
+    io.try_write32(4, 7).unwrap();
+    file.set_len(0).unwrap();
+    let error = io.try_read32(4).unwrap_err();
+    assert!(error.is_lost() && bar.is_lost(), "{error}");
+    assert!(error.to_string().contains("BAR 0 of a file"), "{error}");
+    assert!(bar.revive().is_err() && bar.is_lost(), "the file is empty");
+    file.set_len(0x3000).unwrap();
+    bar.revive().unwrap();
+    assert_eq!((io.try_read32(4), bar.is_lost()), (Ok(0), false));
+    bar.set_lost(true);
+    assert!(io.try_read32(4).unwrap_err().is_lost());
 }
 
 #[test]

@@ -91,4 +91,16 @@ impl<R: RegionOps> RegionOps for Recorder<R> {
         self.record(true, at, bytes, result);
         result
     }
+
+    fn is_lost(&self) -> bool {
+        self.inner.is_lost()
+    }
+
+    fn set_lost(&self, lost: bool) {
+        self.inner.set_lost(lost);
+    }
+
+    fn revive(&self) -> crate::Result<()> {
+        self.inner.revive()
+    }
 }

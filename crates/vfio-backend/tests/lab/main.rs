@@ -20,3 +20,4 @@ mod regions;
 mod resets;
 mod selftests;
 mod virtual_functions;
+mod watchdog;
