@@ -1,7 +1,7 @@
 //! Which addresses are free.
 
 use super::{Iova, IovaRange};
-use std::{collections::BTreeMap, error, fmt};
+use std::{error, fmt};
 
 /// Gives out parts of an address space that the kernel describes by ranges, with holes between them.
 ///
@@ -21,15 +21,15 @@ use std::{collections::BTreeMap, error, fmt};
 /// assert_eq!(ring.raw(), 0x0fff_e000);
 /// let buffer = allocator.allocate(1 << 21, 1 << 21, 32)?;
 /// assert_eq!(buffer.raw(), 0xffe0_0000);
-/// allocator.free(ring);
+/// assert!(allocator.free(ring, 0x2000));
 /// # Ok::<(), io_core::dma::NoIova>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct IovaAllocator {
-    /// In ascending order, apart from each other.
+    /// What may be given out: in ascending order, apart from each other.
     ranges: Vec<IovaRange>,
-    /// By its first address, the last of each part that is given out.
-    used: BTreeMap<u64, u64>,
+    /// What is not given out, in ranges and in holes: in ascending order, with something taken between any two.
+    free: Vec<IovaRange>,
     granule: u64,
 }
 
@@ -40,7 +40,7 @@ impl IovaAllocator {
     pub fn new(ranges: &[IovaRange], granule: u64) -> Self {
         let mut allocator = Self {
             ranges: Vec::new(),
-            used: BTreeMap::new(),
+            free: vec![IovaRange::ALL],
             granule: granule.max(1),
         };
         allocator.set_ranges(ranges);
@@ -75,8 +75,9 @@ impl IovaAllocator {
         let error = NoIova::Full { len, align, bits };
         let len = self.whole(len).ok_or(error)?;
         let align = align.max(self.granule);
-        let first = self.highest(len, align, last_address(bits)).ok_or(error)?;
-        self.used.insert(first, first + (len - 1));
+        let limit = last_address(bits);
+        let (index, first) = self.highest(len, align, limit).ok_or(error)?;
+        self.take(index, first, first + (len - 1));
         Ok(Iova::new(first))
     }
 
@@ -87,58 +88,94 @@ impl IovaAllocator {
     /// They are not free, are in a hole, or `at` is no multiple of the granule.
     pub fn reserve(&mut self, at: Iova, len: u64) -> Result<(), NoIova> {
         let error = NoIova::Taken { at, len };
-        let len = self.whole(len).ok_or(error)?;
-        let last = at.raw().checked_add(len - 1).ok_or(error)?;
-        let part = IovaRange::new(at.raw(), last).ok_or(error)?;
-        let inside = self.ranges.iter().any(|range| range.contains(part));
-        let free = self
-            .last_used_before(last)
-            .is_none_or(|used| !used.overlaps(part));
-        if at.raw() % self.granule != 0 || !inside || !free {
+        let part = self.part(at, len).ok_or(error)?;
+        let index = self.free.partition_point(|free| free.last() < part.first());
+        let free = self.free.get(index);
+        let is_free = free.is_some_and(|free| free.contains(part));
+        if !is_free || !self.ranges.iter().any(|range| range.contains(part)) {
             return Err(error);
         }
-        self.used.insert(part.first(), part.last());
+        self.take(index, part.first(), part.last());
         Ok(())
     }
 
-    /// Gives back what was taken at `at`. Returns how many bytes that was.
-    pub fn free(&mut self, at: Iova) -> Option<u64> {
-        let last = self.used.remove(&at.raw())?;
-        Some((last - at.raw()).saturating_add(1))
+    /// Gives back the `len` bytes at `at`: what was taken there, or a part of it. Returns whether all of it was taken;
+    /// otherwise nothing is given back.
+    pub fn free(&mut self, at: Iova, len: u64) -> bool {
+        let Some(part) = self.part(at, len) else {
+            return false;
+        };
+        let index = self.free.partition_point(|free| free.last() < part.first());
+        let (below, above) = self.free.split_at_mut(index);
+        let (below, above) = (below.last_mut(), above.first_mut());
+        if above.as_ref().is_some_and(|above| above.overlaps(part)) {
+            return false;
+        }
+        // `below` ends before the part, and `above` starts after it.
+        let below = below.filter(|below| below.last() + 1 == part.first());
+        let above = above.filter(|above| part.last() + 1 == above.first());
+        match (below, above) {
+            (Some(below), Some(above)) => {
+                *below = below.to(above.last());
+                self.free.remove(index);
+            }
+            (Some(below), None) => *below = below.to(part.last()),
+            (None, Some(above)) => *above = part.to(above.last()),
+            (None, None) => self.free.insert(index, part),
+        }
+        true
+    }
+
+    /// The `len` bytes at `at`, rounded up to whole granules.
+    fn part(&self, at: Iova, len: u64) -> Option<IovaRange> {
+        let last = at.raw().checked_add(self.whole(len)? - 1)?;
+        let part = IovaRange::new(at.raw(), last);
+        part.filter(|part| part.first() & (self.granule - 1) == 0)
     }
 
     /// `len`, rounded up to whole granules.
     fn whole(&self, len: u64) -> Option<u64> {
-        len.checked_next_multiple_of(self.granule)
-            .filter(|len| *len > 0)
+        let rest = self.granule - 1;
+        let len = len.checked_add(rest)? & !rest;
+        (len > 0).then_some(len)
     }
 
-    /// The highest free address for `len` bytes up to `limit`.
-    fn highest(&self, len: u64, align: u64, limit: u64) -> Option<u64> {
-        let lowest = align.max(self.granule);
+    /// The highest free address for `len` bytes up to `limit`, and what it is in.
+    fn highest(&self, len: u64, align: u64, limit: u64) -> Option<(usize, u64)> {
+        let mut below = self.free.partition_point(|free| free.first() <= limit);
         for range in self.ranges.iter().rev() {
-            let mut last = range.last().min(limit);
-            // The place just below `last`, and then just below each part in the way.
-            while let Some(first) = highest_start(last, len, align) {
-                if first < range.first().max(lowest) {
-                    break;
-                }
-                match self.last_used_before(first + (len - 1)) {
-                    Some(used) if used.last() >= first => match used.first().checked_sub(1) {
-                        Some(below) => last = below,
-                        None => break,
-                    },
-                    _ => return Some(first),
+            while let Some(index) = below.checked_sub(1) {
+                let free = self.free.get(index)?;
+                let last = free.last().min(range.last()).min(limit);
+                let lowest = free.first().max(range.first()).max(self.granule);
+                match highest_start(last, len, align) {
+                    Some(first) if first >= lowest => return Some((index, first)),
+                    // It reaches into the range below.
+                    _ if free.first() <= range.first() => break,
+                    _ => below = index,
                 }
             }
         }
         None
     }
 
-    /// The part that is taken and starts at or before `last`, the nearest to it.
-    fn last_used_before(&self, last: u64) -> Option<IovaRange> {
-        let (first, last) = self.used.range(..=last).next_back()?;
-        IovaRange::new(*first, *last)
+    /// Takes the addresses from `first` to `last` from the free ones that they are in.
+    fn take(&mut self, index: usize, first: u64, last: u64) {
+        let Some(free) = self.free.get_mut(index) else {
+            return;
+        };
+        let below = first.checked_sub(1);
+        let below = below.and_then(|below| IovaRange::new(free.first(), below));
+        let above = last.checked_add(1);
+        let above = above.and_then(|above| IovaRange::new(above, free.last()));
+        match (below, above) {
+            (Some(below), Some(above)) => {
+                *free = below;
+                self.free.insert(index + 1, above);
+            }
+            (Some(rest), None) | (None, Some(rest)) => *free = rest,
+            (None, None) => _ = self.free.remove(index),
+        }
     }
 }
 
@@ -273,7 +310,7 @@ mod tests {
             allocator.reserve(top, 0x2000).is_err(),
             "it would wrap around"
         );
-        assert_eq!(allocator.free(top), Some(0x1000));
+        assert!(allocator.free(top, 0x1000));
 
         let mut allocator = IovaAllocator::new(&[range(0, 0x1fff)], 0x1000);
         assert_eq!(allocator.allocate(1, 1, 64), Ok(Iova::new(0x1000)));
@@ -292,11 +329,96 @@ mod tests {
             .collect();
         assert!(allocator.allocate(1, 1, 64).is_err(), "full");
         // 0x5000 and 0x4000.
-        assert_eq!(allocator.free(all[3]), Some(0x1000));
+        assert!(allocator.free(all[3], 0x1000));
         assert!(allocator.allocate(0x2000, 1, 64).is_err());
-        assert_eq!(allocator.free(all[4]), Some(0x1000));
+        assert!(allocator.free(all[4], 0x1000));
         assert_eq!(allocator.allocate(0x2000, 1, 64), Ok(Iova::new(0x4000)));
-        assert_eq!(allocator.free(Iova::new(0x5000)), None, "not its start");
+        assert!(allocator.free(Iova::new(0x5000), 1), "rounded up");
+        assert!(!allocator.free(Iova::new(0x4000), 0x2000), "half of it");
+        assert!(!allocator.free(Iova::new(0x5000), 0x1000), "twice");
+        assert!(!allocator.free(Iova::new(0x4800), 0x800), "no granule");
+        assert!(!allocator.free(Iova::new(0x4000), 0), "nothing");
+        assert!(!allocator.free(Iova::new(0x4000), u64::MAX), "wraps around");
+        assert_eq!(allocator.allocate(0x1000, 1, 64), Ok(Iova::new(0x5000)));
+    }
+
+    #[test]
+    fn what_is_given_out_stays_so_when_ranges_come_and_go() {
+        let mut allocator = IovaAllocator::new(&[range(0x1000, 0x8fff)], 0x1000);
+        let high = allocator.allocate(0x1000, 1, 64);
+        assert_eq!(high, Ok(Iova::new(0x8000)));
+        allocator.set_ranges(&[range(0x1000, 0x3fff)]);
+        assert_eq!(allocator.allocate(0x1000, 1, 64), Ok(Iova::new(0x3000)));
+        assert!(allocator.reserve(Iova::new(0x4000), 0x1000).is_err());
+        allocator.set_ranges(&[range(0x1000, 0x8fff)]);
+        assert_eq!(allocator.allocate(0x1000, 1, 64), Ok(Iova::new(0x7000)));
+        assert!(allocator.free(Iova::new(0x8000), 0x1000));
+        assert_eq!(allocator.allocate(0x1000, 1, 64), high);
+    }
+
+    /// The highest place, looked for granule by granule.
+    fn highest(
+        taken: &[bool],
+        ranges: &[IovaRange],
+        (len, align, bits): (u64, u64, u32),
+    ) -> Option<u64> {
+        let free = |at: u64| !usize::try_from(at / 16).is_ok_and(|at| taken[at]);
+        (16..=1024 - len).rev().find(|at| {
+            at % align == 0
+                && at + len <= 1 << bits
+                && ranges
+                    .iter()
+                    .any(|r| r.first() <= *at && at + len - 1 <= r.last())
+                && (*at..at + len).step_by(16).all(free)
+        })
+    }
+
+    #[test]
+    fn the_highest_place_is_found_whatever_was_taken_and_given_back() {
+        let ranges = [range(0, 0xff), range(0x120, 0x2cf), range(0x300, 0x3ff)];
+        let mut allocator = IovaAllocator::new(&ranges, 16);
+        let mut taken = [false; 64];
+        let mut held = Vec::new();
+        let mut random = 0x2545_f491_4f6c_dd1d_u64;
+        let (mut given, mut full) = (0, 0);
+        for _ in 0..if cfg!(miri) { 300 } else { 20_000 } {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let pick = |n: u64, shift: u32| (random >> shift) % n;
+            if pick(5, 40) < 2 && !held.is_empty() {
+                let index = usize::try_from(pick(64, 8)).unwrap_or(0) % held.len();
+                let (at, len): (u64, u64) = held.swap_remove(index);
+                assert!(allocator.free(Iova::new(at), len));
+                for granule in at / 16..(at + len) / 16 {
+                    taken[usize::try_from(granule).expect("small")] = false;
+                }
+                continue;
+            }
+            let len = (1 + pick(6, 16)) * 16;
+            let align = 16 << pick(4, 24);
+            let bits = 7 + u32::try_from(pick(5, 32)).expect("small");
+            let wanted = highest(&taken, &ranges, (len, align, bits));
+            let at = allocator.allocate(len, align, bits).ok().map(Iova::raw);
+            assert_eq!(
+                at, wanted,
+                "{len} bytes, by {align}, {bits} bits, of {taken:?}"
+            );
+            let Some(at) = at else {
+                full += 1;
+                continue;
+            };
+            given += 1;
+            held.push((at, len));
+            for granule in at / 16..(at + len) / 16 {
+                taken[usize::try_from(granule).expect("small")] = true;
+            }
+        }
+        assert!(given > 100 && full > 10, "{given}, {full}");
+        for (at, len) in held {
+            assert!(allocator.free(Iova::new(at), len));
+        }
+        assert_eq!(allocator.free, [IovaRange::ALL], "nothing is left behind");
     }
 
     #[test]

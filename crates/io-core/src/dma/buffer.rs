@@ -12,48 +12,53 @@ use std::{
 
 /// What is mapped until this is dropped.
 pub(super) struct Mapped {
-    space: Arc<Inner>,
+    /// Where, until it is unmapped.
+    space: Option<Arc<Inner>>,
     memory: *mut u8,
     len: usize,
     iova: Iova,
     /// What is not freed before it is unmapped, if it is ours.
-    keeps: Option<DmaBox>,
-    live: bool,
+    keeps: Option<Box<DmaBox>>,
 }
 
 // SAFETY: it is an address; what may be done to the memory is a matter of those who have one.
 unsafe impl Send for Mapped {}
 
 impl Mapped {
+    #[inline]
     pub(super) fn new(space: Arc<Inner>, memory: *mut u8, len: usize, iova: Iova) -> Self {
         Self {
-            space,
+            space: Some(space),
             memory,
             len,
             iova,
             keeps: None,
-            live: true,
         }
     }
 
-    /// Unmaps, and gives back what it keeps. If that fails it is never freed, because a device may reach it still.
+    /// Unmaps it, and gives back what it keeps. If that fails it is never freed, because a device may reach it still.
+    #[inline]
     fn unmap(&mut self) -> Result<Option<DmaBox>> {
-        self.live = false;
-        let kept = self.keeps.take();
-        match self.space.unmap(self.iova, self.len) {
-            Ok(()) => Ok(kept),
-            Err(error) => {
+        let kept = self.keeps.take().map(|kept| *kept);
+        let unmapped = self
+            .space
+            .take()
+            .map(|space| space.unmap(self.iova, self.len));
+        match unmapped {
+            Some(Err(error)) => {
                 // The pages alone: what is left of the box would keep the device open.
                 mem::forget(kept.map(|kept| kept.pages));
                 Err(error)
             }
+            _ => Ok(kept),
         }
     }
 }
 
 impl Drop for Mapped {
+    #[inline]
     fn drop(&mut self) {
-        if !self.live {
+        if self.space.is_none() {
             return;
         }
         if let Err(error) = self.unmap() {
@@ -96,7 +101,7 @@ impl DmaBox {
         // SAFETY: the pages are used by nothing else, and live as long as the mapping: a buffer drops it
         // first, and there is no reference to them while there is one.
         let mut mapped = unsafe { self.space.map(memory, len, fixed, self.options)? };
-        mapped.keeps = Some(self);
+        mapped.keeps = Some(Box::new(self));
         Ok(DmaBuffer { mapped })
     }
 }

@@ -72,6 +72,11 @@ impl IovaRange {
         self.last
     }
 
+    /// From where it starts to `last`, which is not before that.
+    pub(super) const fn to(self, last: u64) -> Self {
+        Self { last, ..self }
+    }
+
     /// Whether all of `other` is in it.
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {

@@ -299,9 +299,10 @@ impl DmaSpace {
         options: DmaOptions,
     ) -> Result<Mapped> {
         let granule = self.inner.limits.granule();
-        let bytes = u64::try_from(len).unwrap_or(u64::MAX);
+        let bytes = bytes(len);
         let start = u64::try_from(memory.addr()).unwrap_or(u64::MAX);
-        if len == 0 || bytes % granule != 0 || start % granule != 0 {
+        // A granule is a power of two.
+        if len == 0 || (bytes | start) & (granule - 1) != 0 {
             let message = format!(
                 "cannot map {len:#x} bytes at {memory:p}: an IOMMU maps whole pages of {granule:#x} bytes"
             );
@@ -313,7 +314,7 @@ impl DmaSpace {
         };
         // SAFETY: the caller has shown it.
         if let Err(error) = unsafe { self.inner.ops.map(memory, len, iova, options.direction) } {
-            self.inner.free().free(iova);
+            self.inner.free().free(iova, bytes);
             return Err(error);
         }
         Ok(Mapped::new(Arc::clone(&self.inner), memory, len, iova))
@@ -322,11 +323,11 @@ impl DmaSpace {
     /// Takes addresses for so many bytes.
     fn choose(&self, bytes: u64, options: DmaOptions) -> Result<Iova> {
         let granule = self.inner.limits.granule();
-        let align = match options.pages.huge_bytes() {
-            Some(huge) => u64::try_from(huge).unwrap_or(granule).min(bytes),
-            None => granule,
-        };
-        let align = align.checked_next_power_of_two().unwrap_or(granule);
+        let align = options.pages.huge_bytes().and_then(|huge| {
+            let huge = u64::try_from(huge).ok()?;
+            huge.min(bytes).checked_next_power_of_two()
+        });
+        let align = align.unwrap_or(granule);
         let bits = options.bits;
         let mut free = self.inner.free();
         let taken = match options.iova {
@@ -359,9 +360,13 @@ impl Inner {
     /// Unmaps what was mapped at `iova`. If that fails, the addresses are not given out again.
     pub(super) fn unmap(&self, iova: Iova, len: usize) -> Result<()> {
         self.ops.unmap(iova, len)?;
-        self.free().free(iova);
+        self.free().free(iova, bytes(len));
         Ok(())
     }
+}
+
+fn bytes(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
 }
 
 /// The address `at`, if a device finds so many bytes there as `options` wants it.
