@@ -195,9 +195,9 @@ impl Bar {
     /// The BAR has less than `SIZE` bytes.
     pub fn io<const SIZE: usize>(&self) -> Result<BarIo<'_, Region<SIZE>>, RegionError> {
         match &self.access {
-            Access::Mapped(mapped) => mapped.view().map(BarIo::Mapped),
-            Access::Sparse(sparse) => IndirectIo::new(sparse).map(BarIo::Called),
-            Access::Called(ops) => IndirectIo::new(ops.as_ref()).map(BarIo::Called),
+            Access::Mapped(mapped) => mapped.view().map(BarIo::mapped),
+            Access::Sparse(sparse) => IndirectIo::new(sparse).map(BarIo::called),
+            Access::Called(ops) => IndirectIo::new(ops.as_ref()).map(BarIo::called),
         }
     }
 

@@ -6,15 +6,56 @@
 
 use crate::{
     AccessWidth, CopyFault, Fault, IndirectBackend, IndirectIo, IoBackend, IoBase, IoCopyable,
-    KnownSize, Mmio, MmioBackend, RegionName, TryIoCapable,
+    KnownSize, Mmio, MmioBackend, MmioRaw, RegionName, RegionOps, TryIoCapable,
 };
-use std::fmt;
+use std::{fmt, marker::PhantomData};
 
 /// The view of a [`Bar`](crate::Bar) of any kind: it has the `try_` accessors, and no others.
-pub enum BarIo<'a, T: ?Sized> {
-    /// It is mapped.
+///
+/// # Invariants
+///
+/// `raw` keeps to the invariant of [`Mmio`], or, if the BAR is reached by calls, to that of [`IndirectIo`].
+pub struct BarIo<'a, T: ?Sized> {
+    raw: MmioRaw<T>,
+    called: Option<&'a dyn RegionOps>,
+    _mapping: PhantomData<&'a T>,
+}
+
+impl<'a, T: ?Sized + KnownSize> BarIo<'a, T> {
+    pub(crate) fn mapped(view: Mmio<'a, T>) -> Self {
+        Self {
+            raw: view.as_raw(),
+            called: None,
+            _mapping: PhantomData,
+        }
+    }
+
+    pub(crate) fn called(view: IndirectIo<'a, T>) -> Self {
+        Self {
+            raw: MmioRaw { ptr: view.ptr },
+            called: Some(view.ops),
+            _mapping: PhantomData,
+        }
+    }
+
+    /// The view of the kind that it is.
+    #[inline]
+    fn kind(self) -> Kind<'a, T> {
+        match self.called {
+            // SAFETY: by the invariant, it is a view of mapped memory.
+            None => Kind::Mapped(unsafe { Mmio::from_raw(self.raw) }),
+            Some(ops) => Kind::Called(IndirectIo {
+                ops,
+                ptr: self.raw.as_ptr(),
+                widest: ops.widest(),
+            }),
+        }
+    }
+}
+
+/// The view of a BAR that is mapped, or is reached by calls.
+enum Kind<'a, T: ?Sized> {
     Mapped(Mmio<'a, T>),
-    /// It is reached by calls.
     Called(IndirectIo<'a, T>),
 }
 
@@ -29,9 +70,9 @@ impl<T: ?Sized> Copy for BarIo<'_, T> {}
 
 impl<T: ?Sized + KnownSize> fmt::Debug for BarIo<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Mapped(view) => view.fmt(f),
-            Self::Called(view) => view.fmt(f),
+        match self.kind() {
+            Kind::Mapped(view) => view.fmt(f),
+            Kind::Called(view) => view.fmt(f),
         }
     }
 }
@@ -56,10 +97,7 @@ unsafe impl IoBackend for BarBackend {
 
     #[inline]
     fn as_ptr<'a, T: ?Sized + KnownSize + 'a>(view: BarIo<'a, T>) -> *mut T {
-        match view {
-            BarIo::Mapped(view) => MmioBackend::as_ptr(view),
-            BarIo::Called(view) => IndirectBackend::as_ptr(view),
-        }
+        view.raw.as_ptr()
     }
 
     #[inline]
@@ -67,20 +105,18 @@ unsafe impl IoBackend for BarBackend {
         view: BarIo<'a, T>,
         ptr: *mut U,
     ) -> BarIo<'a, U> {
-        match view {
-            // SAFETY: the conditions are the same, and the caller has shown them.
-            BarIo::Mapped(view) => BarIo::Mapped(unsafe { MmioBackend::project_view(view, ptr) }),
-            BarIo::Called(view) => {
-                // SAFETY: as above.
-                BarIo::Called(unsafe { IndirectBackend::project_view(view, ptr) })
-            }
+        // A part of mapped memory is mapped, and a part of a region within it.
+        BarIo {
+            raw: MmioRaw { ptr },
+            called: view.called,
+            _mapping: PhantomData,
         }
     }
 
     fn name<'a, T: ?Sized + KnownSize + 'a>(view: BarIo<'a, T>) -> Option<RegionName> {
-        match view {
-            BarIo::Mapped(view) => MmioBackend::name(view),
-            BarIo::Called(view) => IndirectBackend::name(view),
+        match view.kind() {
+            Kind::Mapped(view) => MmioBackend::name(view),
+            Kind::Called(view) => IndirectBackend::name(view),
         }
     }
 }
@@ -92,17 +128,17 @@ where
 {
     #[inline]
     fn try_io_read(view: BarIo<'_, T>) -> Result<T, Fault> {
-        match view {
-            BarIo::Mapped(view) => MmioBackend::try_io_read(view),
-            BarIo::Called(view) => IndirectBackend::try_io_read(view),
+        match view.kind() {
+            Kind::Mapped(view) => MmioBackend::try_io_read(view),
+            Kind::Called(view) => IndirectBackend::try_io_read(view),
         }
     }
 
     #[inline]
     fn try_io_write(view: BarIo<'_, T>, value: T) -> Result<(), Fault> {
-        match view {
-            BarIo::Mapped(view) => MmioBackend::try_io_write(view, value),
-            BarIo::Called(view) => IndirectBackend::try_io_write(view, value),
+        match view.kind() {
+            Kind::Mapped(view) => MmioBackend::try_io_write(view, value),
+            Kind::Called(view) => IndirectBackend::try_io_write(view, value),
         }
     }
 }
@@ -114,11 +150,11 @@ impl IoCopyable for BarBackend {
         dst: &mut [u8],
         width: AccessWidth,
     ) -> Result<(), CopyFault> {
-        match view {
+        match view.kind() {
             // SAFETY: the conditions are the same, and the caller has shown them.
-            BarIo::Mapped(view) => unsafe { MmioBackend::copy_from_io(view, dst, width) },
+            Kind::Mapped(view) => unsafe { MmioBackend::copy_from_io(view, dst, width) },
             // SAFETY: as above.
-            BarIo::Called(view) => unsafe { IndirectBackend::copy_from_io(view, dst, width) },
+            Kind::Called(view) => unsafe { IndirectBackend::copy_from_io(view, dst, width) },
         }
     }
 
@@ -128,11 +164,11 @@ impl IoCopyable for BarBackend {
         src: &[u8],
         width: AccessWidth,
     ) -> Result<(), CopyFault> {
-        match view {
+        match view.kind() {
             // SAFETY: the conditions are the same, and the caller has shown them.
-            BarIo::Mapped(view) => unsafe { MmioBackend::copy_to_io(view, src, width) },
+            Kind::Mapped(view) => unsafe { MmioBackend::copy_to_io(view, src, width) },
             // SAFETY: as above.
-            BarIo::Called(view) => unsafe { IndirectBackend::copy_to_io(view, src, width) },
+            Kind::Called(view) => unsafe { IndirectBackend::copy_to_io(view, src, width) },
         }
     }
 
@@ -142,11 +178,11 @@ impl IoCopyable for BarBackend {
         byte: u8,
         width: AccessWidth,
     ) -> Result<(), CopyFault> {
-        match view {
+        match view.kind() {
             // SAFETY: the conditions are the same, and the caller has shown them.
-            BarIo::Mapped(view) => unsafe { MmioBackend::fill_io(view, byte, width) },
+            Kind::Mapped(view) => unsafe { MmioBackend::fill_io(view, byte, width) },
             // SAFETY: as above.
-            BarIo::Called(view) => unsafe { IndirectBackend::fill_io(view, byte, width) },
+            Kind::Called(view) => unsafe { IndirectBackend::fill_io(view, byte, width) },
         }
     }
 }

@@ -122,9 +122,9 @@ pub trait RegionOps: fmt::Debug + Send + Sync {
 ///
 /// The address in `ptr` is the offset in the region, and what `ptr` points at lies within the region.
 pub struct IndirectIo<'a, T: ?Sized> {
-    ops: &'a dyn RegionOps,
-    ptr: *mut T,
-    widest: Width,
+    pub(crate) ops: &'a dyn RegionOps,
+    pub(crate) ptr: *mut T,
+    pub(crate) widest: Width,
 }
 
 impl<'a, const SIZE: usize> IndirectIo<'a, Region<SIZE>> {

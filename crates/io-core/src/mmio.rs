@@ -16,7 +16,7 @@ use std::{fmt, marker::PhantomData};
 /// The address is a pointer and not a number, so that it cannot be mistaken for an offset and keeps
 /// the provenance of the mapping.
 pub struct MmioRaw<T: ?Sized> {
-    ptr: *mut T,
+    pub(crate) ptr: *mut T,
 }
 
 impl<T> MmioRaw<T> {
@@ -56,6 +56,7 @@ impl<const SIZE: usize> MmioRaw<Region<SIZE>> {
 }
 
 impl<T: ?Sized + KnownSize> MmioRaw<T> {
+    #[inline]
     pub(crate) fn as_ptr(self) -> *mut T {
         self.ptr
     }
