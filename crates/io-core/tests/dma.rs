@@ -4,7 +4,8 @@
 use io_core::{
     AccessWidth, Error, ErrorKind, Io, Result,
     dma::{
-        DmaDirection, DmaLimits, DmaOps, DmaOptions, DmaPages, DmaSpace, Iova, IovaRange, PageSize,
+        DmaBox, DmaDirection, DmaLimits, DmaOps, DmaOptions, DmaPages, DmaSpace, Iova, IovaRange,
+        PageSize,
     },
     sim::SimulatedDma,
 };
@@ -240,4 +241,35 @@ fn an_address_that_is_asked_for_is_one_that_the_device_reaches() {
     }
     assert!(share(29, 0x1000_0000, 0x1000).is_ok());
     assert!(share(64, 0x2000_0000, 0x1000).is_ok());
+}
+
+#[test]
+fn an_address_that_was_given_back_goes_to_whom_it_fits() {
+    let space = SimulatedDma::new().space();
+    let share = |options: DmaOptions| space.allocate(0x1000, options).and_then(DmaBox::share);
+    let any = DmaOptions::default();
+    let [first, second] = [share(any).unwrap(), share(any).unwrap()];
+    let [high, below] = [first.iova(), second.iova()];
+    assert_eq!(high.raw(), 0x7f_ffff_f000, "the highest of all");
+    assert_eq!(below.raw(), 0x7f_ffff_e000);
+    drop(first);
+    let low = share(any.address_bits(32)).unwrap();
+    assert!(low.iova().raw() < 1 << 32, "what it does not reach");
+    drop(share(any.at(high)).unwrap());
+    let large = space.allocate(0x2000, any).and_then(DmaBox::share).unwrap();
+    assert!(large.iova() < below, "too large for one page");
+    drop(second);
+    let both = space
+        .allocate(0x2000, any.at(below))
+        .and_then(DmaBox::share)
+        .unwrap();
+    let next = share(any).unwrap();
+    assert!(next.iova() < large.iova(), "all above is in use");
+    drop(both);
+    assert_eq!(share(any).unwrap().iova(), high);
+
+    // Address 0 is one as well, if it is asked for.
+    let zero = any.at(Iova::new(0));
+    drop(share(zero).unwrap());
+    drop(share(zero).unwrap());
 }

@@ -17,8 +17,6 @@ pub(super) struct Mapped {
     memory: *mut u8,
     len: usize,
     iova: Iova,
-    /// What is not freed before it is unmapped, if it is ours.
-    keeps: Option<Box<DmaBox>>,
 }
 
 // SAFETY: it is an address; what may be done to the memory is a matter of those who have one.
@@ -32,25 +30,14 @@ impl Mapped {
             memory,
             len,
             iova,
-            keeps: None,
         }
     }
 
-    /// Unmaps it, and gives back what it keeps. If that fails it is never freed, because a device may reach it still.
     #[inline]
-    fn unmap(&mut self) -> Result<Option<DmaBox>> {
-        let kept = self.keeps.take().map(|kept| *kept);
-        let unmapped = self
-            .space
-            .take()
-            .map(|space| space.unmap(self.iova, self.len));
-        match unmapped {
-            Some(Err(error)) => {
-                // The pages alone: what is left of the box would keep the device open.
-                mem::forget(kept.map(|kept| kept.pages));
-                Err(error)
-            }
-            _ => Ok(kept),
+    fn unmap(&mut self) -> Result<()> {
+        match self.space.take() {
+            Some(space) => space.unmap(self.iova, self.len),
+            None => Ok(()),
         }
     }
 }
@@ -58,9 +45,6 @@ impl Mapped {
 impl Drop for Mapped {
     #[inline]
     fn drop(&mut self) {
-        if self.space.is_none() {
-            return;
-        }
         if let Err(error) = self.unmap() {
             log::error!("{error}: the memory stays allocated");
         }
@@ -100,9 +84,9 @@ impl DmaBox {
         let fixed = self.pages.fixed_iova();
         // SAFETY: the pages are used by nothing else, and live as long as the mapping: a buffer drops it
         // first, and there is no reference to them while there is one.
-        let mut mapped = unsafe { self.space.map(memory, len, fixed, self.options)? };
-        mapped.keeps = Some(Box::new(self));
-        Ok(DmaBuffer { mapped })
+        let mapped = unsafe { self.space.map(memory, len, fixed, self.options)? };
+        let kept = Some(self);
+        Ok(DmaBuffer { mapped, kept })
     }
 }
 
@@ -129,6 +113,8 @@ impl DerefMut for DmaBox {
 #[derive(Debug)]
 pub struct DmaBuffer {
     mapped: Mapped,
+    /// What is mapped, until it is unmapped.
+    kept: Option<DmaBox>,
 }
 
 impl DmaBuffer {
@@ -148,7 +134,7 @@ impl DmaBuffer {
     /// The processor's view of it.
     #[must_use]
     pub fn view(&self) -> SysMem<'_, Region> {
-        let pages = self.mapped.keeps.as_ref().map(|kept| kept.pages.as_ptr());
+        let pages = self.kept.as_ref().map(|kept| kept.pages.as_ptr());
         let memory = pages.expect("a buffer keeps its memory");
         let region = Region::try_from_raw_parts(memory, self.mapped.len)
             .expect("pages are aligned, and in the address space");
@@ -166,8 +152,29 @@ impl DmaBuffer {
     /// The kernel refuses, or unmaps less than was mapped. The memory is not freed then, because the
     /// device may reach it still.
     pub fn unshare(mut self) -> Result<DmaBox> {
-        let kept = self.mapped.unmap()?;
+        let kept = self.unmap()?;
         Ok(kept.expect("a buffer keeps its memory"))
+    }
+
+    /// Unmaps, and gives back what it keeps. If that fails it is never freed, because a device may reach it still.
+    fn unmap(&mut self) -> Result<Option<DmaBox>> {
+        let kept = self.kept.take();
+        match self.mapped.unmap() {
+            Ok(()) => Ok(kept),
+            Err(error) => {
+                // The pages alone: what is left of the box would keep the device open.
+                mem::forget(kept.map(|kept| kept.pages));
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Drop for DmaBuffer {
+    fn drop(&mut self) {
+        if let Err(error) = self.unmap() {
+            log::error!("{error}: the memory stays allocated");
+        }
     }
 }
 
@@ -204,7 +211,10 @@ impl DmaMapping {
     ///
     /// The kernel refuses, or unmaps less than was mapped.
     pub fn unmap(mut self) -> Result<()> {
-        self.0.unmap().map(drop)
+        let unmapped = self.0.unmap();
+        // Nothing is left to drop.
+        mem::forget(self);
+        unmapped
     }
 }
 

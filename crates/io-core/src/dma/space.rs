@@ -8,7 +8,10 @@ use super::{
 use crate::{Error, ErrorKind, Result};
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// What an IOMMU can do, as the kernel reports it.
@@ -214,6 +217,9 @@ pub(super) struct Inner {
     pub(super) ops: Box<dyn DmaOps>,
     limits: DmaLimits,
     free: Mutex<IovaAllocator>,
+    /// The address of a granule that was unmapped, and that `free` does not know of yet; 0 if there is none. What is mapped
+    /// for one command after the other goes there, without a search.
+    spare: AtomicU64,
 }
 
 impl DmaSpace {
@@ -225,9 +231,14 @@ impl DmaSpace {
     pub fn new(ops: Box<dyn DmaOps>) -> Result<Self> {
         let limits = ops.limits()?;
         let free = Mutex::new(IovaAllocator::new(&limits.ranges, limits.granule()));
-        Ok(Self {
-            inner: Arc::new(Inner { ops, limits, free }),
-        })
+        let spare = AtomicU64::new(0);
+        let inner = Arc::new(Inner {
+            ops,
+            limits,
+            free,
+            spare,
+        });
+        Ok(Self { inner })
     }
 
     /// What the IOMMU could do when the space was made.
@@ -283,7 +294,7 @@ impl DmaSpace {
         options: DmaOptions,
     ) -> Result<DmaMapping> {
         // SAFETY: the caller has shown it.
-        unsafe { self.map(memory, len, None, options) }.map(DmaMapping)
+        Ok(DmaMapping(unsafe { self.map(memory, len, None, options) }?))
     }
 
     /// Maps memory: at `fixed`, if that is where devices find it.
@@ -291,6 +302,7 @@ impl DmaSpace {
     /// # Safety
     ///
     /// As for `DmaOps::map`, for as long as what is returned lives.
+    #[inline]
     pub(super) unsafe fn map(
         &self,
         memory: *mut u8,
@@ -298,6 +310,23 @@ impl DmaSpace {
         fixed: Option<Iova>,
         options: DmaOptions,
     ) -> Result<Mapped> {
+        // SAFETY: the caller has shown it.
+        let iova = unsafe { self.map_somewhere(memory, len, fixed, options) }?;
+        Ok(Mapped::new(Arc::clone(&self.inner), memory, len, iova))
+    }
+
+    /// Maps memory, and says where.
+    ///
+    /// # Safety
+    ///
+    /// As for `DmaOps::map`, until it is unmapped.
+    unsafe fn map_somewhere(
+        &self,
+        memory: *mut u8,
+        len: usize,
+        fixed: Option<Iova>,
+        options: DmaOptions,
+    ) -> Result<Iova> {
         let granule = self.inner.limits.granule();
         let bytes = bytes(len);
         let start = u64::try_from(memory.addr()).unwrap_or(u64::MAX);
@@ -317,7 +346,7 @@ impl DmaSpace {
             self.inner.free().free(iova, bytes);
             return Err(error);
         }
-        Ok(Mapped::new(Arc::clone(&self.inner), memory, len, iova))
+        Ok(iova)
     }
 
     /// Takes addresses for so many bytes.
@@ -329,6 +358,15 @@ impl DmaSpace {
         });
         let align = align.unwrap_or(granule);
         let bits = options.bits;
+        if bytes == granule && options.iova.is_none() {
+            match self.inner.spare.swap(0, Ordering::Relaxed) {
+                0 => {}
+                at if beyond(Iova::new(at), bytes, bits) => {
+                    self.inner.free().free(Iova::new(at), bytes);
+                }
+                at => return Ok(Iova::new(at)),
+            }
+        }
         let mut free = self.inner.free();
         let taken = match options.iova {
             Some(at) if beyond(at, bytes, bits) => Err(NoIova::Beyond {
@@ -353,14 +391,32 @@ impl DmaSpace {
 }
 
 impl Inner {
+    /// The addresses that are free, all of them.
     fn free(&self) -> MutexGuard<'_, IovaAllocator> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let spare = self.spare.swap(0, Ordering::Relaxed);
+        if spare != 0 {
+            free.free(Iova::new(spare), self.limits.granule());
+        }
+        free
     }
 
     /// Unmaps what was mapped at `iova`. If that fails, the addresses are not given out again.
     pub(super) fn unmap(&self, iova: Iova, len: usize) -> Result<()> {
         self.ops.unmap(iova, len)?;
-        self.free().free(iova, bytes(len));
+        if self.limits.ranges.is_empty() {
+            return Ok(());
+        }
+        let (at, len) = (iova.raw(), bytes(len));
+        let free = if at != 0 && len == self.limits.granule() {
+            let spare = self.spare.swap(at, Ordering::Relaxed);
+            (spare != 0).then_some(spare)
+        } else {
+            Some(at)
+        };
+        if let Some(at) = free {
+            self.free().free(Iova::new(at), len);
+        }
         Ok(())
     }
 }
