@@ -74,15 +74,10 @@ fn survive(info: *mut siginfo_t) -> bool {
     }
     // SAFETY: a SIGBUS with this code has an address.
     let address = unsafe { info.si_addr() };
-    // Lost before there are ones to be read. And after: who maps the device again meanwhile must not leave a page of ones
-    // in a mapping that is not lost.
-    let guarded = table::mark_lost(address.addr());
+    // Lost before there are ones to be read.
     // SAFETY: who guards a mapping lets its pages be replaced.
-    let survived = guarded && unsafe { ones::put(address.cast()) };
-    if survived {
-        table::mark_lost(address.addr());
-    }
-    survived
+    table::find(address.addr())
+        .is_some_and(|slot| slot.handle(|| unsafe { ones::put(address.cast()) }))
 }
 
 /// Does what would have been done without us.

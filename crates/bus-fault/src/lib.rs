@@ -34,7 +34,9 @@
 #![expect(unsafe_code, reason = "handles a signal, and changes mappings")]
 
 mod handler;
+mod lost;
 mod ones;
 mod table;
 
-pub use table::{Guard, LOST};
+pub use lost::{Lost, Moment};
+pub use table::Guard;

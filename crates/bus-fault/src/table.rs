@@ -1,27 +1,33 @@
 //! The mappings that are guarded: what the handler looks an address up in.
 
-use crate::{handler, ones};
+use crate::{
+    handler,
+    lost::{Lost, Moment},
+    ones,
+};
 use std::{
     io,
     ptr::{self, NonNull},
-    sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering},
+    },
+    thread,
 };
-
-/// How many mappings are of devices that are lost, those that [`Guard::set_lost`] says it of and others that somebody
-/// counts here: mostly none, so that nobody has to look further.
-pub static LOST: AtomicUsize = AtomicUsize::new(0);
 
 /// How many slots are made at once.
 const SLOTS: usize = 32;
 
 /// A place for a mapping. A signal handler cannot wait for a lock, so that all is in atomics, and nothing is ever freed.
-struct Slot {
+pub(crate) struct Slot {
     taken: AtomicBool,
     /// The address of the first byte; 0 for none.
     first: AtomicUsize,
     /// The address after the last one.
     past: AtomicUsize,
-    lost: AtomicBool,
+    lost: Lost,
+    /// How many threads are about to put ones in the place of one of its pages.
+    handling: AtomicUsize,
 }
 
 struct Chunk {
@@ -69,7 +75,8 @@ impl Slot {
             taken: AtomicBool::new(false),
             first: AtomicUsize::new(0),
             past: AtomicUsize::new(0),
-            lost: AtomicBool::new(false),
+            lost: Lost::unused(),
+            handling: AtomicUsize::new(0),
         }
     }
 
@@ -82,11 +89,24 @@ impl Slot {
         unchanged && first != 0 && first <= address && address < past
     }
 
-    fn set_lost(&self, lost: bool) {
-        match (self.lost.swap(lost, Ordering::AcqRel), lost) {
-            (false, true) => _ = LOST.fetch_add(1, Ordering::Release),
-            (true, false) => _ = LOST.fetch_sub(1, Ordering::Release),
-            _ => {}
+    /// Lets the handler put ones there, for which the mapping is lost first.
+    pub(crate) fn handle(&self, put: impl FnOnce() -> bool) -> bool {
+        self.handling.fetch_add(1, Ordering::SeqCst);
+        self.lost.mark();
+        let done = put();
+        self.handling.fetch_sub(1, Ordering::SeqCst);
+        done
+    }
+
+    /// How many faults there were, all of which have been handled.
+    fn handled(&self) -> usize {
+        loop {
+            let faults = self.lost.faults();
+            // Those that come now are others.
+            if self.handling.load(Ordering::SeqCst) == 0 {
+                return faults;
+            }
+            thread::yield_now();
         }
     }
 
@@ -103,22 +123,23 @@ impl Slot {
     }
 }
 
-/// Marks the mapping lost that has `address`, and says whether there is one. For the handler.
-pub(crate) fn mark_lost(address: usize) -> bool {
+/// The mapping that has `address`, for the handler.
+pub(crate) fn find(address: usize) -> Option<&'static Slot> {
     let mut chunk = Some(&CHUNKS);
     while let Some(this) = chunk {
         if let Some(slot) = this.slots.iter().find(|slot| slot.has(address)) {
-            slot.set_lost(true);
-            return true;
+            return Some(slot);
         }
         chunk = this.next();
     }
-    false
+    None
 }
 
 /// A mapping of a device in which SIGBUS is survived, for as long as this lives.
 pub struct Guard {
     slot: &'static Slot,
+    /// Held by who revives it: one at a time.
+    reviving: Mutex<()>,
 }
 
 impl Guard {
@@ -151,26 +172,49 @@ impl Guard {
         let slot = Slot::take();
         slot.past.store(past, Ordering::Release);
         slot.first.store(base.addr(), Ordering::Release);
-        Ok(Self { slot })
+        let reviving = Mutex::default();
+        Ok(Self { slot, reviving })
     }
 
     /// Whether an access has raised SIGBUS, or [`set_lost`](Self::set_lost) says that the device is lost.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.slot.lost.load(Ordering::Acquire)
+        self.slot.lost.get()
     }
 
-    /// Says that the device is lost; or that it is there again, which is for whoever maps all of it again: before that,
-    /// so that a fault meanwhile is not forgotten.
+    /// Whether the device is lost, or has been since that moment.
+    #[must_use]
+    pub fn lost_since(&self, moment: Moment) -> bool {
+        self.slot.lost.since(moment)
+    }
+
+    /// Says that the device is lost, or that it is there again. If any page may be one of ones, [`revive`](Self::revive)
+    /// is for that.
     pub fn set_lost(&self, lost: bool) {
-        self.slot.set_lost(lost);
+        self.slot.lost.set(lost);
+    }
+
+    /// Maps the device anew, by `map`, which takes the place of all pages of ones, and says that it is there again.
+    ///
+    /// It is lost until that is done, and stays lost if an access raises SIGBUS meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// That of `map`. It is lost then.
+    pub fn revive<E>(&self, map: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+        let reviving = self.reviving.lock();
+        let _reviving = reviving.unwrap_or_else(PoisonError::into_inner);
+        let faults = self.slot.handled();
+        map().inspect_err(|_| self.slot.lost.mark())?;
+        self.slot.lost.clear(faults);
+        Ok(())
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         self.slot.first.store(0, Ordering::Release);
-        self.slot.set_lost(false);
+        self.slot.lost.set(false);
         self.slot.taken.store(false, Ordering::Release);
     }
 }

@@ -3,10 +3,12 @@
 #![expect(unsafe_code, reason = "accesses mappings that fail")]
 #![expect(clippy::unwrap_used, reason = "in what tests share")]
 
-use bus_fault::{Guard, LOST};
+use bus_fault::{Guard, Moment};
 use memmap2::{MmapOptions, MmapRaw};
 use std::{
     fs::File,
+    io,
+    os::fd::AsRawFd,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -16,7 +18,7 @@ use std::{
 
 const PAGE: usize = 4096;
 
-/// `LOST` is the process's.
+/// Whether it is quiet is the process's affair.
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn alone() -> MutexGuard<'static, ()> {
@@ -42,6 +44,26 @@ impl Device {
     fn guard(&self) -> Guard {
         // SAFETY: the mapping is the device's alone, and lives longer than the guard: tests drop that first.
         unsafe { Guard::new(self.map.as_mut_ptr(), self.pages * PAGE).unwrap() }
+    }
+
+    /// Maps all of it again, in the same place.
+    fn map_again(&self) -> io::Result<()> {
+        let base = self.map.as_mut_ptr();
+        // SAFETY: it takes the place of the mapping, which stays ours.
+        let again = unsafe {
+            libc::mmap(
+                base.cast(),
+                self.pages * PAGE,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_FIXED,
+                self.file.as_raw_fd(),
+                0,
+            )
+        };
+        if again == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
     }
 
     /// Leaves it this many pages.
@@ -77,9 +99,9 @@ fn what_is_gone_reads_as_ones_of_every_width() {
     assert_eq!(device.read::<u32>(2 * PAGE + 4), u32::MAX);
     assert_eq!(device.read::<u64>(4 * PAGE - 8), u64::MAX);
     assert!(guard.is_lost());
-    assert_eq!(LOST.load(Ordering::Relaxed), 1);
+    assert!(!Moment::now().is_quiet_since());
     drop(guard);
-    assert_eq!(LOST.load(Ordering::Relaxed), 0);
+    assert!(Moment::now().is_quiet_since());
 }
 
 #[test]
@@ -121,7 +143,9 @@ fn other_devices_are_not_lost() {
     for (index, guard) in guards.iter().enumerate() {
         assert_eq!(guard.is_lost(), index % 10 == 7, "{index}");
     }
-    assert_eq!(LOST.load(Ordering::Relaxed), 10);
+    assert!(!Moment::now().is_quiet_since());
+    drop(guards);
+    assert!(Moment::now().is_quiet_since());
 }
 
 #[test]
@@ -163,20 +187,15 @@ fn a_device_that_comes_back_is_mapped_again() {
     assert_eq!(device.read::<u32>(0), u32::MAX);
     device.cut(2);
     assert_eq!(device.read::<u32>(0), u32::MAX, "the page of ones stays");
-    guard.set_lost(false);
-    // SAFETY: it takes the place of the mapping, which stays ours.
-    let again = unsafe {
-        libc::mmap(
-            device.map.as_mut_ptr().cast(),
-            2 * PAGE,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_SHARED | libc::MAP_FIXED,
-            std::os::fd::AsRawFd::as_raw_fd(&device.file),
-            0,
-        )
-    };
-    assert_eq!(again.cast(), device.map.as_mut_ptr());
+    let lost = Moment::now();
+    guard.revive(|| Err(())).unwrap_err();
+    assert!(guard.is_lost());
+    guard.revive(|| device.map_again()).unwrap();
     assert_eq!((device.read::<u32>(0), guard.is_lost()), (0, false));
+    // An access that has begun before may have found ones, and one that begins now has not.
+    assert!(guard.lost_since(lost) && !lost.is_quiet_since());
+    let there = Moment::now();
+    assert!(!guard.lost_since(there) && there.is_quiet_since());
     device.write(4, 9);
     assert_eq!(device.read::<u32>(4), 9);
     device.cut(0);

@@ -94,9 +94,10 @@ macro_rules! unless_lost {
         impl $crate::TryIoCapable<$ty> for $backend {
             #[inline]
             fn try_io_read(view: Self::View<'_, $ty>) -> Result<$ty, $crate::Fault> {
+                let before = ::bus_fault::Moment::now();
                 let value = <Self as $crate::IoCapable<$ty>>::io_read(view);
                 // Whatever the value is: what was written to a lost BAR can be read back.
-                if $crate::mapping::is_lost(Self::as_ptr(view)) {
+                if $crate::mapping::lost_since(Self::as_ptr(view), before) {
                     return Err($crate::Fault::Lost);
                 }
                 Ok(value)
@@ -104,8 +105,9 @@ macro_rules! unless_lost {
 
             #[inline]
             fn try_io_write(view: Self::View<'_, $ty>, value: $ty) -> Result<(), $crate::Fault> {
+                let before = ::bus_fault::Moment::now();
                 <Self as $crate::IoCapable<$ty>>::io_write(view, value);
-                if $crate::mapping::is_lost(Self::as_ptr(view)) {
+                if $crate::mapping::lost_since(Self::as_ptr(view), before) {
                     return Err($crate::Fault::Lost);
                 }
                 Ok(())

@@ -102,7 +102,8 @@ impl Bar {
 
     /// Says that the device of a lost BAR is there again, and maps it anew.
     ///
-    /// An access of another thread that fails meanwhile makes it lost again: [`is_lost`](Self::is_lost) has the last word.
+    /// Accesses that may fail and that have begun before are lost, however they end; one that fails meanwhile makes it lost
+    /// again: [`is_lost`](Self::is_lost) has the last word.
     /// Whether the device answers, and what state it is in, is another question.
     ///
     /// # Errors
@@ -110,11 +111,9 @@ impl Bar {
     /// It cannot be mapped, and stays lost.
     pub fn revive(&self) -> Result<()> {
         match &self.access {
-            Access::Mapped(mapped) => {
-                mapped.name.set_lost(false);
-                let again = mapped.map_again.as_ref().map_or(Ok(()), |map| map());
-                again.inspect_err(|_| mapped.name.set_lost(true))
-            }
+            Access::Mapped(mapped) => mapped
+                .name
+                .revive(|| mapped.map_again.as_ref().map_or(Ok(()), |map| map())),
             Access::Sparse(sparse) => sparse.revive(),
             Access::Called(called) => called.revive(),
         }

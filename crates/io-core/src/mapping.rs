@@ -2,12 +2,12 @@
 #![expect(unsafe_code, reason = "guards mappings")]
 
 use crate::{KnownSize, RegionName};
-use bus_fault::{Guard, LOST};
+use bus_fault::{Guard, Lost, Moment};
 use std::{
     collections::BTreeMap,
     io,
     sync::{
-        PoisonError, RwLock,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -20,33 +20,36 @@ static MAPPINGS: RwLock<BTreeMap<(usize, u64), Mapping>> = RwLock::new(BTreeMap:
 struct Mapping {
     first: usize,
     name: String,
-    lost: Lost,
+    source: Source,
 }
 
-/// Whether the device is lost.
-#[derive(Debug)]
-enum Lost {
+/// Who knows whether the device is lost.
+#[derive(Debug, Clone)]
+enum Source {
     /// Somebody says so.
-    Said(bool),
+    Said(Arc<Lost>),
     /// So does an access that raised SIGBUS.
-    Guarded(Guard),
+    Guarded(Arc<Guard>),
 }
 
-impl Lost {
+impl Source {
     fn get(&self) -> bool {
         match self {
-            Self::Said(lost) => *lost,
+            Self::Said(lost) => lost.get(),
             Self::Guarded(guard) => guard.is_lost(),
         }
     }
 
-    fn set(&mut self, lost: bool) {
+    fn since(&self, moment: Moment) -> bool {
         match self {
-            Self::Said(said) => match (std::mem::replace(said, lost), lost) {
-                (false, true) => _ = LOST.fetch_add(1, Ordering::Relaxed),
-                (true, false) => _ = LOST.fetch_sub(1, Ordering::Relaxed),
-                _ => {}
-            },
+            Self::Said(lost) => lost.since(moment),
+            Self::Guarded(guard) => guard.lost_since(moment),
+        }
+    }
+
+    fn set(&self, lost: bool) {
+        match self {
+            Self::Said(said) => said.set(lost),
             Self::Guarded(guard) => guard.set_lost(lost),
         }
     }
@@ -96,7 +99,7 @@ impl MappingName {
                 Mapping {
                     first,
                     name,
-                    lost: Lost::Said(false),
+                    source: Source::Said(Arc::default()),
                 },
             );
         }
@@ -119,32 +122,41 @@ impl MappingName {
         // SAFETY: the caller has shown it, and `Drop` drops the guard.
         let guard = unsafe { Guard::new(base, size) }?;
         guard.set_lost(self.is_lost());
-        self.change(|lost| {
-            lost.set(false);
-            *lost = Lost::Guarded(guard);
-        });
+        self.set_lost(false);
+        let guarded = Source::Guarded(Arc::new(guard));
+        let mut mappings = MAPPINGS.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mapping) = self.key.and_then(|key| mappings.get_mut(&key)) {
+            mapping.source = guarded;
+        }
         Ok(())
+    }
+
+    /// Maps the memory anew, by `map`, and says that the device is there again: see [`Guard::revive`].
+    pub(crate) fn revive<E>(&self, map: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+        match self.source() {
+            Some(Source::Guarded(guard)) => guard.revive(map),
+            _ => map().inspect(|()| self.set_lost(false)),
+        }
     }
 
     /// Says that the device behind the memory is lost, or that it is there again. Accesses that may fail report
     /// [`Fault::Lost`](crate::Fault::Lost) while it is lost; those that cannot are as they were.
     pub fn set_lost(&self, lost: bool) {
-        self.change(|flag| flag.set(lost));
+        if let Some(source) = self.source() {
+            source.set(lost);
+        }
     }
 
     /// Whether the device behind the memory is lost.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        let mappings = MAPPINGS.read().unwrap_or_else(PoisonError::into_inner);
-        let mapping = self.key.and_then(|key| mappings.get(&key));
-        mapping.is_some_and(|mapping| mapping.lost.get())
+        self.source().is_some_and(|source| source.get())
     }
 
-    fn change(&self, change: impl FnOnce(&mut Lost)) {
-        let mut mappings = MAPPINGS.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(mapping) = self.key.and_then(|key| mappings.get_mut(&key)) {
-            change(&mut mapping.lost);
-        }
+    fn source(&self) -> Option<Source> {
+        let mappings = MAPPINGS.read().unwrap_or_else(PoisonError::into_inner);
+        let mapping = self.key.and_then(|key| mappings.get(&key))?;
+        Some(mapping.source.clone())
     }
 }
 
@@ -177,8 +189,10 @@ pub(crate) fn name_of<T: ?Sized + KnownSize>(ptr: *const T) -> Option<RegionName
     })
 }
 
-/// Whether the device is lost that is mapped at `ptr`.
+/// Whether the device that is mapped at `ptr` is lost, or has been since that moment: who made an access to it since then has
+/// not had the device's answer.
 #[inline]
-pub(crate) fn is_lost<T: ?Sized + KnownSize>(ptr: *const T) -> bool {
-    LOST.load(Ordering::Relaxed) != 0 && find(ptr, |_, mapping| mapping.lost.get()).unwrap_or(false)
+pub(crate) fn lost_since<T: ?Sized + KnownSize>(ptr: *const T, moment: Moment) -> bool {
+    !moment.is_quiet_since()
+        && find(ptr, |_, mapping| mapping.source.since(moment)).unwrap_or(false)
 }

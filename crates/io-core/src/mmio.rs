@@ -5,6 +5,7 @@ use crate::{
     AccessWidth, CopyFault, Fault, Io, IoBackend, IoBase, IoCapable, IoCopyable, KnownSize, Region,
     RegionError, RegionName, RelaxedMmio, Width, WriteCombined, backend, barrier, copy, mapping,
 };
+use bus_fault::Moment;
 use std::{fmt, marker::PhantomData};
 
 /// The address of device memory: the C kernel's `T __iomem *`.
@@ -287,9 +288,10 @@ impl IoCopyable for MmioBackend {
         dst: &mut [u8],
         width: AccessWidth,
     ) -> Result<(), CopyFault> {
+        let before = Moment::now();
         // SAFETY: the memory is mapped by the invariant of `Mmio`; the caller has shown the rest.
         unsafe { copy::from_device(view.raw.ptr.cast(), dst, width) };
-        check_copy(view)
+        check_copy(view, before)
     }
 
     #[inline]
@@ -298,24 +300,26 @@ impl IoCopyable for MmioBackend {
         src: &[u8],
         width: AccessWidth,
     ) -> Result<(), CopyFault> {
+        let before = Moment::now();
         // SAFETY: the memory is mapped by the invariant of `Mmio`; the caller has shown the rest.
         unsafe { copy::to_device::<copy::Plain>(view.raw.ptr.cast(), src, width) };
-        check_copy(view)
+        check_copy(view, before)
     }
 
     #[inline]
     unsafe fn fill_io(view: Mmio<'_, [u8]>, byte: u8, width: AccessWidth) -> Result<(), CopyFault> {
         let len = <[u8]>::size(view.raw.ptr);
+        let before = Moment::now();
         // SAFETY: the memory is mapped by the invariant of `Mmio`; the caller has shown the rest.
         unsafe { copy::fill_device::<copy::Plain>(view.raw.ptr.cast(), len, byte, width) };
-        check_copy(view)
+        check_copy(view, before)
     }
 }
 
-/// The error of a copy to or from a device that is lost. When it was lost, nobody can say.
+/// The error of a copy to or from a device that is lost, or has been since before the copy. When it was lost, nobody can say.
 #[inline]
-pub(crate) fn check_copy(view: Mmio<'_, [u8]>) -> Result<(), CopyFault> {
-    if mapping::is_lost(view.raw.ptr) {
+pub(crate) fn check_copy(view: Mmio<'_, [u8]>, before: Moment) -> Result<(), CopyFault> {
+    if mapping::lost_since(view.raw.ptr, before) {
         return Err(CopyFault {
             done: 0,
             width: Width::U8,

@@ -6,6 +6,7 @@ use crate::{
     mmio::{check_copy, over_mmio},
     nontemporal,
 };
+use bus_fault::Moment;
 
 /// A live mapping of device memory that is write-combined, for copies into it.
 ///
@@ -54,11 +55,12 @@ impl IoCopyable for WriteCombinedBackend {
         src: &[u8],
         width: AccessWidth,
     ) -> Result<(), CopyFault> {
+        let before = Moment::now();
         let to = Self::as_ptr(view).cast();
         // SAFETY: the memory is mapped by the invariant of `Mmio`; the caller has shown the rest.
         unsafe { copy::to_device::<copy::Streaming>(to, src, width) };
         nontemporal::fence();
-        check_copy(view.0)
+        check_copy(view.0, before)
     }
 
     #[inline]
@@ -67,10 +69,11 @@ impl IoCopyable for WriteCombinedBackend {
         byte: u8,
         width: AccessWidth,
     ) -> Result<(), CopyFault> {
+        let before = Moment::now();
         let to = Self::as_ptr(view);
         // SAFETY: the memory is mapped by the invariant of `Mmio`; the caller has shown the rest.
         unsafe { copy::fill_device::<copy::Streaming>(to.cast(), to.len(), byte, width) };
         nontemporal::fence();
-        check_copy(view.0)
+        check_copy(view.0, before)
     }
 }

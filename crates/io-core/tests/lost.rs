@@ -146,6 +146,44 @@ fn threads_that_read_and_write_meanwhile_all_see_it() {
     }
 }
 
+/// The file is zeros whenever it is there.
+#[test]
+fn what_was_lost_meanwhile_is_never_taken_for_good_when_it_is_revived_at_once() {
+    let (bar, file) = bar();
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for index in 0..3 {
+            let (bar, ended) = (&bar, &ended);
+            scope.spawn(move || {
+                let io = bar.io::<0>().unwrap();
+                let mut bytes = vec![0; SIZE];
+                while !ended.load(Ordering::Relaxed) {
+                    let read = match index {
+                        0 => io.try_read32(8).map(|value| assert_eq!(value, 0)),
+                        1 => io.try_read64(0x2000).map(|value| assert_eq!(value, 0)),
+                        _ => io
+                            .copy_to_slice(0, &mut bytes, AccessWidth::Auto)
+                            .map(|()| assert!(bytes.iter().all(|byte| *byte == 0))),
+                    };
+                    assert!(read.is_ok() || read.is_err_and(|error| error.is_lost()));
+                }
+            });
+        }
+        for _ in 0..2000 {
+            file.set_len(0).unwrap();
+            // Should the others have failed, it is still found.
+            while !bar.is_lost() {
+                _ = bar.io::<4>().unwrap().try_read32(0);
+            }
+            file.set_len(0x3000).unwrap();
+            while bar.is_lost() {
+                bar.revive().unwrap();
+            }
+        }
+        ended.store(true, Ordering::Relaxed);
+    });
+}
+
 #[test]
 fn a_bar_behind_a_watchdog_is_lost_and_comes_back_as_it_is() {
     let (bar, file) = bar();

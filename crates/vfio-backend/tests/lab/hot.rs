@@ -28,7 +28,10 @@ impl Hot {
         lab_guest::fact("kernel");
         let mut qmp = Qmp::connect().unwrap();
         qmp.device_add("rp2", driver, ID).unwrap();
-        to_vfio(PLUGGED.parse().unwrap());
+        let address = PLUGGED.parse().unwrap();
+        becomes(address, true);
+        settled(address);
+        to_vfio(address);
         Self(qmp)
     }
 
@@ -140,6 +143,12 @@ pub fn becomes(address: PciAddress, there: bool) {
         assert!(started.elapsed() < LIMIT, "{address} there: {}", !there);
         sleep(Duration::from_millis(5));
     }
+}
+
+/// Waits until the kernel is through with a device that has just been plugged in. It holds a lock meanwhile, which a scan of
+/// the device's bus takes as well.
+fn settled(address: PciAddress) {
+    fs::write(sysfs(address).join("rescan"), "1").unwrap();
 }
 
 /// Gives a device to vfio-pci, once it is there.

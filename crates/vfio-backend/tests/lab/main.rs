@@ -2,10 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod calls;
+mod cycles;
 mod dma;
 mod edu;
 mod event_loops;
 mod events;
+mod held;
 mod hot;
 mod interrupts;
 mod lockdown;
@@ -16,6 +18,7 @@ mod permissions;
 mod physical;
 mod places;
 mod plugged;
+mod random;
 mod regions;
 mod resets;
 mod selftests;

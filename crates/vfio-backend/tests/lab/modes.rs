@@ -1,6 +1,7 @@
 //! The kernel's interfaces to the IOMMU, and what keeps a device from being opened.
 
 use crate::{
+    held::Held,
     nobody,
     places::{EDU, EDU_BEHIND_BRIDGE, NIC},
 };
@@ -107,23 +108,6 @@ fn a_group_with_members_of_other_drivers_is_refused_by_their_names() {
     }
 }
 
-/// The descriptors and mappings of this process, and the memory that it has pinned.
-fn held() -> (usize, usize, String) {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let pinned = status
-        .lines()
-        .filter(|line| line.starts_with("VmLck") || line.starts_with("VmPin"));
-    (
-        fs::read_dir("/proc/self/fd").unwrap().count(),
-        fs::read_to_string("/proc/self/maps")
-            .unwrap()
-            .lines()
-            .filter(|l| l.contains("vfio"))
-            .count(),
-        pinned.collect(),
-    )
-}
-
 #[test]
 #[ignore = "needs the lab"]
 fn a_thousand_times_open_and_closed_nothing_is_left() {
@@ -141,11 +125,11 @@ fn a_thousand_times_open_and_closed_nothing_is_left() {
         };
         // The first mapping of all makes what stays: the page of ones.
         open();
-        let before = held();
+        let before = Held::now();
         for _ in 0..1000 {
             open();
         }
-        assert_eq!(held(), before, "{mode}");
+        assert_eq!(Held::now(), before, "{mode}");
     }
 }
 
