@@ -1,6 +1,6 @@
 //! BARs and the expansion ROM: mapped into this process, or reached through the device's file.
 
-use crate::{RegionInfo, VfioDevice, file_region::FileRegion, mapping};
+use crate::{RegionInfo, VfioDevice, mapping};
 use io_core::{Bar, Error, ErrorKind, Result, Width};
 use pci_host::BarKind;
 use vfio_bindings::bindings::vfio::VFIO_PCI_ROM_REGION_INDEX;
@@ -39,12 +39,8 @@ impl VfioDevice {
     pub fn bar_by_calls(&self, index: u8) -> Result<Bar> {
         let (info, widest) = self.bar_info(index)?;
         let name = self.bar_name(index);
-        Ok(Bar::called(FileRegion::new(
-            self.file(),
-            &info,
-            name,
-            widest,
-        )?))
+        let region = mapping::by_calls(self.file(), &info, name, widest)?;
+        Ok(Bar::called(region))
     }
 
     /// The expansion ROM, which can be read, up to 4 bytes at once. Behind the image in it, all ones are read.
@@ -60,12 +56,8 @@ impl VfioDevice {
             return Err(Error::new(ErrorKind::NotFound, message));
         }
         info.writable = false;
-        Ok(Bar::called(FileRegion::new(
-            self.file(),
-            &info,
-            name,
-            Width::U32,
-        )?))
+        let region = mapping::by_calls(self.file(), &info, name, Width::U32)?;
+        Ok(Bar::called(region))
     }
 
     /// What the kernel says of a BAR, and the widest access by calls.

@@ -1,8 +1,7 @@
 //! An open device.
 
-use crate::{
-    IommuMode, RegionInfo, VfioContext, context::Claim, file_region::FileRegion, irq::Irqs, sys,
-};
+use crate::{IommuMode, RegionInfo, VfioContext, context::Claim, irq::Irqs, mapping, sys};
+use device_file::FileRegion;
 use io_core::{
     Bar, ConfigSpace, Error, ErrorKind, PciDevice, Region, RegionError, Result, Width,
     dma::DmaSpace, event::DeviceEvents, irq::Interrupts, pci::PciAddress,
@@ -31,7 +30,7 @@ pub struct VfioDevice {
 #[derive(Debug)]
 struct Open {
     file: Arc<DeviceFile>,
-    config: FileRegion,
+    config: FileRegion<DeviceFile>,
     irqs: Arc<Irqs>,
     function: PciFunction,
     flags: u32,
@@ -122,7 +121,7 @@ impl VfioDevice {
         let config = RegionInfo::read(file.as_fd(), VFIO_PCI_CONFIG_REGION_INDEX)
             .map_err(|e| os_error("the configuration space", e))?;
         let name = format!("the configuration space of {address}");
-        let config = FileRegion::new(&file, &config, name, Width::U32)?;
+        let config = mapping::by_calls(&file, &config, name, Width::U32)?;
         ConfigSpace::<Region<256>>::new(&config).map_err(|e| {
             let message = format!("VFIO shows too little configuration space of {address}");
             Error::new(ErrorKind::Unsupported, message).with_source(e)

@@ -81,7 +81,6 @@ mod context;
 mod device;
 mod dma;
 mod event;
-mod file_region;
 mod group;
 mod iommufd;
 mod irq;

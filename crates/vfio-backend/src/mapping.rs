@@ -1,21 +1,10 @@
 //! BARs, mapped as far as the kernel lets them be mapped.
-#![expect(unsafe_code, reason = "makes BARs of mappings")]
 
-use crate::{RegionInfo, file_region::FileRegion};
+use crate::RegionInfo;
+use device_file::{FileRegion, RegionFile, map};
 use dma_memory::page_size;
-use io_core::{Bar, Error, MmioRaw, Region, Result, Width};
-use memmap2::{Advice, MmapOptions, MmapRaw};
-use nix::{
-    errno::Errno,
-    libc,
-    sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap},
-};
-use std::{fmt, fs::File, num::NonZeroUsize, sync::Arc};
-
-/// An open file with regions in it: that of a device.
-pub(crate) trait RegionFile: AsRef<File> + fmt::Debug + Send + Sync + 'static {}
-
-impl<F: AsRef<File> + fmt::Debug + Send + Sync + 'static> RegionFile for F {}
+use io_core::{Bar, Result, Width};
+use std::sync::Arc;
 
 /// The BAR that `info` describes: mapped as a whole, in parts, or reached by calls up to `widest`.
 pub(crate) fn bar<F: RegionFile>(
@@ -31,71 +20,35 @@ pub(crate) fn bar<F: RegionFile>(
         Some(_) => info.areas(page_size()),
     };
     if areas == [whole] {
-        return map(file, info, whole, &name);
+        return map(file, (info.offset, whole.1), &name);
     }
-    let calls = FileRegion::new(file, info, name.clone(), widest)?;
+    let calls = by_calls(file, info, name.clone(), widest)?;
     if areas.is_empty() {
         return Ok(Bar::called(calls));
     }
     let areas = areas.into_iter().map(|area| {
         let name = format!("the area at {:#x} of {name}", area.0);
-        Ok((area.0, map(file, info, area, &name)?))
+        let start = u64::try_from(area.0).unwrap_or(u64::MAX);
+        let place = (info.offset.saturating_add(start), area.1);
+        Ok((area.0, map(file, place, &name)?))
     });
     Ok(Bar::sparse(areas.collect::<Result<_>>()?, calls))
 }
 
-/// Maps so many bytes from this offset on.
-fn map<F: RegionFile>(
+/// The region that `info` describes, reached by calls up to `widest`.
+pub(crate) fn by_calls<F: RegionFile>(
     file: &Arc<F>,
     info: &RegionInfo,
-    (start, size): (usize, usize),
-    name: &str,
-) -> Result<Bar> {
-    let failed =
-        |what: &str, e| Error::from_os(format!("cannot {what} {name} ({size:#x} bytes)"), e);
-    let start = u64::try_from(start).unwrap_or(u64::MAX);
-    let offset = info.offset.saturating_add(start);
-    let map = MmapOptions::new()
-        .offset(offset)
-        .len(size)
-        .map_raw(file.as_ref().as_ref())
-        .map_err(|e| failed("map", e))?;
-    // A child process that inherited it would keep the kernel from taking the device back.
-    map.advise(Advice::DontFork)
-        .map_err(|e| failed("keep child processes from", e))?;
-    log::debug!("mapped {name}: {size:#x} bytes at {:p}", map.as_ptr());
-    let raw = MmioRaw::new_region(map.as_mut_ptr(), size)?;
-    // Unmapped before the device is closed.
-    let owner: (MmapRaw, _) = (map, Arc::clone(file));
-    // SAFETY: it is mapped, readable and writable, for the size that the device reports, as long as the owner
-    // lives; nothing makes references to it.
-    let bar = unsafe { Bar::mapped(raw, name, owner) };
-    let (file, name) = (Arc::clone(file), name.to_owned());
-    let map_again = move || {
-        log::debug!("mapping {name} again");
-        // SAFETY: the BAR that calls this has its pages there.
-        unsafe { map_in_place(raw, file.as_ref().as_ref(), offset) }
-            .map_err(|e| Error::from_os(format!("cannot map {name} again"), e.into()))
-    };
-    // SAFETY: the pages are the owner's alone, until it unmaps them.
-    unsafe { bar.survive(map_again) }
-}
-
-/// Maps what is at `offset` in `file` where a BAR was mapped before.
-///
-/// # Safety
-///
-/// The pages at `raw` are the BAR's.
-unsafe fn map_in_place(raw: MmioRaw<Region>, file: &File, offset: u64) -> nix::Result<()> {
-    let address = NonZeroUsize::new(raw.addr()).ok_or(Errno::EINVAL)?;
-    let size = NonZeroUsize::new(raw.size()).ok_or(Errno::EINVAL)?;
-    let offset = libc::off_t::try_from(offset).map_err(|_| Errno::EOVERFLOW)?;
-    let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-    let flags = MapFlags::MAP_SHARED | MapFlags::MAP_FIXED;
-    // SAFETY: the caller has shown that what is there may be replaced.
-    let pages = unsafe { mmap(Some(address), size, access, flags, file, offset) }?;
-    // SAFETY: this changes what a fork does.
-    unsafe { madvise(pages, size.get(), MmapAdvise::MADV_DONTFORK) }
+    name: String,
+    widest: Width,
+) -> Result<FileRegion<F>> {
+    let place = (info.offset, info.len()?);
+    let region = FileRegion::new(file, place, name, widest);
+    Ok(if info.writable {
+        region
+    } else {
+        region.read_only()
+    })
 }
 
 #[cfg(test)]
@@ -103,7 +56,7 @@ mod tests {
     use super::*;
     use io_core::{ErrorKind, Io};
     use nix::sys::memfd::{MFdFlags, memfd_create};
-    use std::os::unix::fs::FileExt;
+    use std::{fs::File, os::unix::fs::FileExt};
 
     /// A file that stands for a device's.
     #[derive(Debug)]

@@ -1,16 +1,12 @@
-//! A region of a device, reached through the device's file.
+//! A region that is reached by calls.
 
-use crate::{RegionInfo, device::DeviceFile, mapping::RegionFile};
+use crate::RegionFile;
 use io_core::{Fault, Offset, RegionOps, Width};
 use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
 
-/// A region of an open device that is reached through the device's file: each access is one system
-/// call of that width.
-///
-/// VFIO shows some registers of configuration space as it wants them seen (BARs, interrupt vectors), the
-/// rest as the device has them.
+/// A region of a device in a file: each access is one system call of that width.
 #[derive(Debug)]
-pub(crate) struct FileRegion<F = DeviceFile> {
+pub struct FileRegion<F> {
     file: Arc<F>,
     start: u64,
     writable: bool,
@@ -20,21 +16,26 @@ pub(crate) struct FileRegion<F = DeviceFile> {
 }
 
 impl<F> FileRegion<F> {
-    /// The region that `info` describes, to be called `name`, which takes accesses up to `widest`.
-    pub(crate) fn new(
-        file: &Arc<F>,
-        info: &RegionInfo,
-        name: String,
-        widest: Width,
-    ) -> io_core::Result<Self> {
-        Ok(Self {
+    /// The `size` bytes at `start` in the file, to be called `name`, which take accesses up to `widest`.
+    #[must_use]
+    pub fn new(file: &Arc<F>, (start, size): (u64, usize), name: String, widest: Width) -> Self {
+        Self {
             file: Arc::clone(file),
-            start: info.offset,
-            writable: info.writable,
-            size: info.len()?,
+            start,
+            writable: true,
+            size,
             name,
             widest,
-        })
+        }
+    }
+
+    /// The same, but writes are [refused](Fault::ReadOnly).
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        Self {
+            writable: false,
+            ..self
+        }
     }
 
     /// The place in the file. Views have checked that it is in the region.
