@@ -5,8 +5,10 @@
 #![expect(unsafe_code, reason = "makes BARs of mappings")]
 
 mod region;
+mod wait;
 
 pub use region::FileRegion;
+pub use wait::until_some;
 
 use io_core::{Bar, Error, MmioRaw, Region, Result};
 use memmap2::{Advice, MmapOptions, MmapRaw};
@@ -17,6 +19,9 @@ use nix::{
 };
 use std::{fmt, fs::File, num::NonZeroUsize, sync::Arc};
 
+/// The smallest page of all processors: what is not at a multiple of it starts no page.
+const PAGE: u64 = 4096;
+
 /// An open file with regions of a device in it.
 pub trait RegionFile: AsRef<File> + fmt::Debug + Send + Sync + 'static {}
 
@@ -25,7 +30,7 @@ impl<F: AsRef<File> + fmt::Debug + Send + Sync + 'static> RegionFile for F {}
 /// Maps the `size` bytes at `offset` in the file, to be called `name`.
 ///
 /// The file stays open as long as the BAR lives. Child processes do not inherit the mapping, and accesses that the kernel
-/// answers with SIGBUS are [survived](Bar::survive).
+/// answers with SIGBUS are [survived](Bar::survive), unless the region starts inside a page that others may be in too.
 ///
 /// # Errors
 ///
@@ -48,6 +53,9 @@ pub fn map<F: RegionFile>(file: &Arc<F>, (offset, size): (u64, usize), name: &st
     // SAFETY: it is mapped, readable and writable, for the size that the device reports, as long as the owner
     // lives; nothing makes references to it.
     let bar = unsafe { Bar::mapped(raw, name, owner) };
+    if offset % PAGE != 0 {
+        return Ok(bar);
+    }
     let (file, name) = (Arc::clone(file), name.to_owned());
     let map_again = move || {
         log::debug!("mapping {name} again");

@@ -198,6 +198,13 @@ impl Host {
         mode.is_ok_and(|mode| ["Y", "y", "1"].contains(&mode.as_str()))
     }
 
+    /// A file that `/sys` has for the function, such as `config` or `resource0`
+    /// (Documentation/PCI/sysfs-pci.rst in the kernel's source).
+    #[must_use]
+    pub fn function_file(&self, address: PciAddress, name: &str) -> PathBuf {
+        self.function_dir(address).join(name)
+    }
+
     pub(crate) fn function_dir(&self, address: PciAddress) -> PathBuf {
         self.sys.join("bus/pci/devices").join(address.to_string())
     }
@@ -215,15 +222,17 @@ impl Host {
         self.sys.join("bus/pci/drivers_probe")
     }
 
-    /// The node of the UIO device that `address` has, once uio_pci_generic has it.
-    pub(crate) fn uio_node(&self, address: PciAddress) -> Option<PathBuf> {
-        let uio = names(&self.function_dir(address).join("uio")).ok()?;
-        uio.first().map(|name| self.dev.join(name))
+    pub(crate) fn uio_dir(&self, name: &str) -> PathBuf {
+        self.sys.join("class/uio").join(name)
+    }
+
+    pub(crate) fn dev(&self) -> &Path {
+        &self.dev
     }
 }
 
 /// The names of what is in `dir`.
-fn names(dir: &Path) -> Result<Vec<String>> {
+pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
     let read = || -> io::Result<Vec<String>> {
         fs::read_dir(dir)?
             .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))

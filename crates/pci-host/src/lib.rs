@@ -31,8 +31,10 @@ mod function;
 mod host;
 mod node;
 mod resource;
+mod uio;
 
 pub use bind::{Plan, SysfsWrite};
 pub use function::PciFunction;
 pub use host::Host;
 pub use resource::{BarKind, BarResource};
+pub use uio::{UioInfo, UioMap};

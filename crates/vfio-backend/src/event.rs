@@ -4,8 +4,8 @@ use crate::{
     VfioDevice,
     device::DeviceFile,
     sys::irq::{self, NotEnabled},
-    wait,
 };
+use device_file::until_some;
 use io_core::{
     Error, ErrorKind, Result,
     event::{DeviceEvent, DeviceEvents, DeviceWatch},
@@ -127,7 +127,7 @@ impl AsRawFd for VfioWatch {
 
 impl DeviceWatch for VfioWatch {
     fn wait(&self, timeout: Duration) -> Result<Option<DeviceEvent>> {
-        wait::until_some(self.as_fd(), timeout, || self.take())
+        until_some(self.as_fd(), timeout, || self.take())
             .map_err(failed("wait for events of", self.address))
     }
 

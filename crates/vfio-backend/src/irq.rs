@@ -4,8 +4,8 @@ use crate::{
     VfioDevice,
     device::DeviceFile,
     sys::irq::{self, NotEnabled},
-    wait,
 };
+use device_file::until_some;
 use io_core::{
     Error, ErrorKind, Result,
     irq::{Interrupt, InterruptInfo, InterruptKind, Interrupts},
@@ -270,7 +270,7 @@ impl Interrupt for VfioInterrupt {
     }
 
     fn wait(&self, timeout: Duration) -> Result<Option<u64>> {
-        wait::until_some(self.as_fd(), timeout, || match self.eventfd.read() {
+        until_some(self.as_fd(), timeout, || match self.eventfd.read() {
             Ok(count) => Ok(Some(count)),
             Err(Errno::EAGAIN) => Ok(None),
             Err(errno) => Err(errno),

@@ -90,7 +90,6 @@ mod region;
 mod reset;
 mod sys;
 mod vf_token;
-mod wait;
 
 pub use context::{IommuMode, UnsafeNoIommu, VfioContext};
 pub use device::VfioDevice;

@@ -1,4 +1,4 @@
-//! Functions that are bound to vfio-pci for a test.
+//! Functions that are bound to a driver for user space for a test.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use io_core::{
 use pci_host::Host;
 use vfio_backend::{IommuMode, VfioContext, VfioDevice};
 
-/// A function that is bound to vfio-pci until this is dropped.
+/// A function that is bound to a driver for user space until this is dropped.
 pub struct Bound {
     /// The guest.
     pub host: Host,
@@ -25,11 +25,21 @@ impl Bound {
     /// It cannot be bound, or this is not the lab.
     #[must_use]
     pub fn new(address: &str) -> Self {
+        Self::to(address, "vfio-pci")
+    }
+
+    /// Binds the function to this driver.
+    ///
+    /// # Panics
+    ///
+    /// As for [`new`](Self::new).
+    #[must_use]
+    pub fn to(address: &str, driver: &str) -> Self {
         crate::fact("kernel");
         let host = Host::system();
         let address = address.parse().expect("an address");
         let function = host.function(address).expect("a function");
-        let plan = host.plan_bind(&function, "vfio-pci").expect("a plan");
+        let plan = host.plan_bind(&function, driver).expect("a plan");
         host.execute(&plan, Duration::from_secs(10)).expect("bound");
         Self { host, address }
     }

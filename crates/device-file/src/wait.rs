@@ -12,7 +12,11 @@ use std::{
 
 /// What `take` finds, which is asked first, and again whenever `fd` is readable: `None` if there was nothing within
 /// `timeout`.
-pub(crate) fn until_some<T>(
+///
+/// # Errors
+///
+/// Those of `take`, and of poll(2).
+pub fn until_some<T>(
     fd: BorrowedFd<'_>,
     timeout: Duration,
     mut take: impl FnMut() -> Result<Option<T>>,

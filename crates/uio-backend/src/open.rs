@@ -1,0 +1,159 @@
+//! Opening the files of a function, and what is true as long as they are open.
+
+use device_file::FileRegion;
+use io_core::{ConfigSpace, Error, ErrorKind, Io, Region, Result, Width, pci::Command};
+use nix::{
+    errno::Errno,
+    fcntl::{Flock, FlockArg},
+};
+use pci_host::{Host, PciFunction};
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    path::Path,
+    sync::Arc,
+};
+
+/// The file of configuration space, locked against other users of this crate.
+#[derive(Debug)]
+pub(crate) struct ConfigFile(Flock<File>);
+
+impl AsRef<File> for ConfigFile {
+    fn as_ref(&self) -> &File {
+        &self.0
+    }
+}
+
+/// A function that is open. Dropped when nothing of it is used any more.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub host: Host,
+    pub function: PciFunction,
+    config: FileRegion<ConfigFile>,
+    /// Whether we have enabled it, and so disable it.
+    enabled: bool,
+}
+
+impl Open {
+    pub(crate) fn new(host: &Host, function: PciFunction) -> Result<Self> {
+        let address = function.address;
+        let path = host.function_file(address, "config");
+        let (file, writable) = match open(&path) {
+            Ok(file) => (file, true),
+            // Who has the node may map BARs and take interrupts all the same.
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                log::info!("{} may not be written: {e}", path.display());
+                (File::open(&path).map_err(|e| cannot_open(&path, e))?, false)
+            }
+            Err(e) => return Err(cannot_open(&path, e)),
+        };
+        let size = file.metadata().map_err(|e| cannot_open(&path, e))?.len();
+        let locked = Flock::lock(file, FlockArg::LockExclusiveNonblock);
+        let file = locked.map_err(|(_, errno)| busy(&path, &function, errno))?;
+        let name = format!("the configuration space of {address}");
+        let place = (0, usize::try_from(size).unwrap_or(0));
+        let config = FileRegion::new(&Arc::new(ConfigFile(file)), place, name, Width::U32);
+        let config = if writable { config } else { config.read_only() };
+        ConfigSpace::<Region<256>>::new(&config).map_err(|e| {
+            let message = format!("the kernel shows too little configuration space of {address}");
+            Error::new(ErrorKind::Unsupported, message).with_source(e)
+        })?;
+        let mut open = Self {
+            host: host.clone(),
+            function,
+            config,
+            enabled: false,
+        };
+        open.enable()?;
+        Ok(open)
+    }
+
+    pub(crate) fn config(&self) -> ConfigSpace<'_> {
+        ConfigSpace::new(&self.config).expect("its size was checked when it was opened")
+    }
+
+    /// Sets or clears bits of Command.
+    pub(crate) fn set_command(&self, bits: Command, on: bool) -> Result<()> {
+        let at = usize::from(Command::OFFSET);
+        let command = Command::from_bits(self.config().try_read16(at)?);
+        let wanted = if on {
+            command.with(bits)
+        } else {
+            command.without(bits)
+        };
+        let written = self.config().try_write16(at, wanted.bits());
+        written.map_err(|e| {
+            let error = self.host.or_lockdown(e.into());
+            match error.kind() {
+                ErrorKind::PermissionDenied => error,
+                _ if error.errno().is_none() && error.hint().is_none() => {
+                    error.with_hint("configuration space is root's to write: run this with sudo")
+                }
+                _ => error,
+            }
+        })
+    }
+
+    /// Has the kernel enable a function that no driver has enabled: its BARs do not answer otherwise.
+    fn enable(&mut self) -> Result<()> {
+        if self.function.driver.is_some() {
+            return Ok(());
+        }
+        let path = self.host.function_file(self.function.address, "enable");
+        fs::write(&path, "1").map_err(|e| self.refused(&path, e))?;
+        self.enabled = true;
+        Ok(())
+    }
+
+    /// The error of a file of `/sys` that may not be written.
+    pub(crate) fn refused(&self, path: &Path, e: io::Error) -> Error {
+        let error = Error::from_os(format!("cannot write to {}", path.display()), e);
+        let error = match error.errno().map(Errno::from_raw) {
+            Some(Errno::EACCES) => error.with_hint("it is root's: run this with sudo"),
+            _ => error,
+        };
+        self.host.or_lockdown(error)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Err(error) = self.set_command(Command::BUS_MASTER, false) {
+            log::warn!("bus mastering stays as it is: {error}");
+        }
+        let path = self.host.function_file(self.function.address, "enable");
+        if self.enabled && fs::write(&path, "0").is_err() {
+            log::info!("{} stays as it is", path.display());
+        }
+    }
+}
+
+/// Opens a file for reads and writes. The standard library opens with `O_CLOEXEC`.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(path)
+}
+
+pub(crate) fn cannot_open(path: &Path, e: io::Error) -> Error {
+    let error = Error::from_os(format!("cannot open {}", path.display()), e);
+    match error.kind() {
+        ErrorKind::PermissionDenied => error.with_hint(format!(
+            "run this with sudo, or give your user that file: sudo chown $USER {}",
+            path.display()
+        )),
+        _ => error,
+    }
+}
+
+/// Why configuration space cannot be locked.
+fn busy(path: &Path, function: &PciFunction, errno: Errno) -> Error {
+    let path = path.display();
+    if errno != Errno::EWOULDBLOCK {
+        return Error::from_os(format!("cannot lock {path}"), errno.into());
+    }
+    let message = format!("{} is open already", function.address);
+    Error::new(ErrorKind::Busy, message)
+        .with_source(io::Error::from(errno))
+        .with_hint(format!(
+            "a program that uses it by UIO or /sys has {path} locked: sudo fuser -v {path} names it"
+        ))
+}
