@@ -6,6 +6,7 @@
 )]
 
 mod lockdown;
+mod physical;
 
 use io_core::{Bar, ErrorKind, Io, PciDevice, irq::InterruptKind};
 use lab_guest::Bound;
@@ -278,17 +279,22 @@ fn what_is_in_use_is_refused() {
 
 #[test]
 #[ignore = "needs the lab"]
-#[expect(unsafe_code, reason = "asks for physical memory")]
-fn a_device_behind_an_iommu_is_given_no_physical_memory() {
+fn the_driver_of_edu_runs_without_knowing_what_carries_it() {
+    let (device, _bound) = by_uio(EDU);
+    let mut edu = edu::Edu::new(&device).unwrap();
+    edu.check_liveness(0x1234_5678).unwrap();
+    assert_eq!(edu.factorial(10).unwrap(), 3_628_800);
+    assert_eq!(edu.use_interrupt().unwrap(), InterruptKind::Intx);
+    edu.raise(0x8000).unwrap();
+    assert_eq!(edu.factorial(12).unwrap(), 479_001_600);
+    let error = edu.write(0, b"no IOMMU").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    drop(edu);
+    drop((device, _bound));
+
     let device = by_sysfs(EDU);
-    assert!(device.dma().is_none());
-    // SAFETY: it is refused.
-    let error = unsafe { device.use_physical_memory() }.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(
-        error
-            .to_string()
-            .starts_with("the IOMMU translates what 0000:00:03.0"),
-        "{error}"
-    );
+    let mut edu = edu::Edu::new(&device).unwrap();
+    assert_eq!(edu.factorial(10).unwrap(), 3_628_800);
+    let error = edu.use_interrupt().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
 }
