@@ -1,0 +1,60 @@
+//! PCI devices in user space, opened by whatever this machine has for it.
+//!
+//! A driver is a function of a `&dyn PciDevice`: it reads and writes registers, waits for interrupts, gives the device
+//! memory. [`open`] finds out what carries that here, and says why it took it.
+//!
+//! # What a machine has
+//!
+//! The kernel has a driver for most devices, and a device that a program is to drive has to be taken from it first:
+//! `sudo outboard bind 0000:01:00.0` binds it to **vfio-pci**. Behind an IOMMU this is the best there is: the device reaches
+//! no memory but what it is given, all interrupts come, and a program needs no privileges but access to one node. Without an
+//! IOMMU, or without VFIO, `sudo outboard bind 0000:01:00.0 --driver uio_pci_generic` is the next best: BARs and INTx,
+//! but no memory for the device. A device that no driver has at all can be reached by root through **`/sys`**: BARs alone.
+//!
+//! # Who may
+//!
+//! Binding is for root. Opening is for whom the node belongs to: `/dev/vfio/12`, or `/dev/vfio/devices/vfio0` and
+//! `/dev/iommu`, or `/dev/uio0`. A rule of udev gives them to a group, in `/etc/udev/rules.d/70-outboard.rules`:
+//!
+//! ```text
+//! SUBSYSTEM=="vfio", GROUP="outboard", MODE="0660"
+//! SUBSYSTEM=="vfio-dev", GROUP="outboard", MODE="0660"
+//! KERNEL=="iommu", SUBSYSTEM=="misc", GROUP="outboard", MODE="0660"
+//! SUBSYSTEM=="uio", GROUP="outboard", MODE="0660"
+//! ```
+//!
+//! An error of [`open`] says which of these is missing.
+//!
+//! # A driver
+//!
+//! ```no_run
+//! use outboard::prelude::*;
+//!
+//! // The same for every device and whatever carries it.
+//! fn identify(device: &dyn PciDevice) -> Result<u32> {
+//!     Ok(device.bar(0)?.io::<0x10>()?.try_read32(0)?)
+//! }
+//!
+//! let opened = outboard::open("0000:01:00.0")?;
+//! println!("by {}: {}", opened.backend, opened.reason);
+//! println!("{:#x}", identify(&*opened.device)?);
+//! # Ok::<(), Error>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod backend;
+mod open;
+
+pub use backend::Backend;
+pub use open::{Opened, open, open_on};
+
+/// What a driver names.
+pub mod prelude {
+    pub use crate::{Backend, Opened};
+    pub use io_core::{
+        Bar, Error, ErrorKind, Io, PciDevice, Result,
+        dma::{DmaOptions, DmaSpace},
+        irq::{Interrupt, InterruptKind, Interrupts},
+        pci::PciAddress,
+    };
+}
