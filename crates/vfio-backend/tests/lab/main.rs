@@ -21,5 +21,6 @@ mod plugged;
 mod random;
 mod regions;
 mod resets;
+mod revoked;
 mod selftests;
 mod virtual_functions;
