@@ -7,6 +7,7 @@ mod dma;
 mod edu;
 mod event_loops;
 mod events;
+mod faults;
 mod held;
 mod hot;
 mod interrupts;
