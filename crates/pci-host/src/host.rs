@@ -95,6 +95,13 @@ impl Host {
         Some(self.vfio_dir().join("devices").join(name))
     }
 
+    /// The physical function of a virtual one (SR-IOV); `None` for any other.
+    #[must_use]
+    pub fn physical_function(&self, address: PciAddress) -> Option<PciAddress> {
+        let link = fs::read_link(self.function_dir(address).join("physfn")).ok()?;
+        link.file_name()?.to_str()?.parse().ok()
+    }
+
     /// Whether the kernel is locked down (kernel_lockdown(7)), as it is with Secure Boot: the mode, `integrity` or
     /// `confidentiality`.
     ///

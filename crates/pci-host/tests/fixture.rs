@@ -379,6 +379,18 @@ fn one_function_of_many_is_no_bridge() {
 }
 
 #[test]
+fn a_virtual_function_has_a_physical_one() {
+    let machine = Machine::new();
+    machine.add("0000:03:10.0", 0x00);
+    // What the kernel shows of igb: Documentation/ABI/testing/sysfs-bus-pci.
+    let link = machine.path("sys/bus/pci/devices/0000:03:10.0/physfn");
+    symlink("../0000:03:00.0", link).unwrap();
+    let of = |address: &str| machine.host.physical_function(address.parse().unwrap());
+    assert_eq!(of("0000:03:10.0").unwrap().to_string(), "0000:03:00.0");
+    assert_eq!(of("0000:03:00.0"), None);
+}
+
+#[test]
 fn a_driver_that_does_not_take_the_function_is_noticed_and_the_override_taken_back() {
     let machine = Machine::new();
     let error = machine.host.execute(&machine.bind(), NO_WAIT).unwrap_err();

@@ -228,6 +228,10 @@ impl VfioContext {
         Ok(device)
     }
 
+    pub(crate) fn host(&self) -> &Host {
+        &self.inner.host
+    }
+
     /// The devices that are open in it.
     pub(crate) fn devices(&self) -> Vec<VfioDevice> {
         let devices = self.lock_devices();

@@ -183,7 +183,8 @@ fn map_error(host: &Host, field: &str, len: usize, iova: Iova, errno: Errno) -> 
             error.with_hint(memlock_hint(limit, locked, bytes(len)))
         }
         Errno::ENOSPC => error.with_hint(
-            "the kernel's limit of mappings is reached (dma_entry_limit of vfio_iommu_type1): use fewer, larger ones",
+            "the kernel's limit of mappings is reached: use fewer, larger ones; or, for containers that are opened after it: \
+             echo 131070 | sudo tee /sys/module/vfio_iommu_type1/parameters/dma_entry_limit",
         ),
         Errno::EFAULT => error.with_hint("the kernel maps ordinary memory only, and no BARs, through this interface"),
         _ => error,

@@ -17,6 +17,9 @@ impl VfioDevice {
     /// Express, MSI and MSI-X, and other capabilities), and bus mastering is off; interrupts that were enabled are enabled
     /// still; mapped BARs are valid; memory is mapped for the device. What the driver told the device itself is lost.
     ///
+    /// Memory decoding that was off is off, as it is after a [fatal error](io_core::event::DeviceEvent::Failed): the memory
+    /// bit of Command is for the driver to set, before or after. A physical function takes its virtual ones, which nobody tells.
+    ///
     /// # Errors
     ///
     /// There is no way to reset it alone ([`ErrorKind::Unsupported`]), or the kernel failed.
@@ -52,11 +55,12 @@ impl VfioDevice {
     ///
     /// # Errors
     ///
-    /// There is no hot reset for it ([`ErrorKind::Unsupported`]); it takes functions that are not this context's
-    /// ([`ErrorKind::Busy`]); or the kernel failed.
+    /// There is no hot reset for it ([`ErrorKind::Unsupported`]); it takes functions that are not this context's, or virtual
+    /// ones, with which the kernel refuses it whoever has them ([`ErrorKind::Busy`]); or the kernel failed.
     #[doc(alias = "VFIO_DEVICE_PCI_HOT_RESET")]
     pub fn hot_reset(&self) -> Result<()> {
         let taken = self.hot_reset_takes()?;
+        self.check_virtual(&taken)?;
         let open: Vec<_> = self
             .context()
             .devices()
@@ -134,6 +138,27 @@ impl VfioDevice {
                 Error::from_os(message, io::Error::from(errno))
             }
         })
+    }
+
+    /// Refuses what would take virtual functions: to the kernel, each is a set of devices of its own, so that nobody has all
+    /// of what is reset (`vfio_pci_core_register_device` in its drivers/vfio/pci/vfio_pci_core.c).
+    fn check_virtual(&self, taken: &[Taken]) -> Result<()> {
+        let host = self.context().host();
+        let addresses = taken.iter().map(|taken| taken.address);
+        let (names, of): (Vec<_>, Vec<_>) = addresses
+            .filter_map(|address| Some((address.to_string(), host.physical_function(address)?)))
+            .unzip();
+        let Some(physical) = of.first() else {
+            return Ok(());
+        };
+        let message = format!(
+            "a hot reset of {} would reset virtual functions: {}",
+            self.address(),
+            names.join(", ")
+        );
+        Err(Error::new(ErrorKind::Busy, message).with_hint(format!(
+            "reset it alone, or remove them first: echo 0 | sudo tee /sys/bus/pci/devices/{physical}/sriov_numvfs"
+        )))
     }
 
     fn not_ours(&self, functions: &[&Taken]) -> Error {

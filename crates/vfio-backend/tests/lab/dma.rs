@@ -2,18 +2,19 @@
 
 use crate::{
     edu::{ADDRESS_BITS, Edu},
+    held::is_inherited,
     nobody,
     places::{EDU, EDU_BEHIND_PORT},
     plugged::{PLUGGED, Plugged},
 };
 use io_core::{
-    AccessWidth, Io,
+    AccessWidth, Bar, Io,
     dma::{DmaBuffer, DmaDirection, DmaOptions, DmaSpace, Iova, PageSize},
 };
 use lab_guest::{Bound, modes};
 use pci_host::Host;
 use std::fs;
-use vfio_backend::VfioContext;
+use vfio_backend::{IommuMode, VfioContext};
 
 fn options() -> DmaOptions {
     DmaOptions::default().address_bits(ADDRESS_BITS)
@@ -78,6 +79,88 @@ fn devices_of_one_context_see_the_same_memory() {
             assert_eq!(bytes(&to, 12), b"one for both", "{mode}");
         }
     }
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn a_second_device_comes_into_a_context_with_memory_and_leaves_it_and_the_first_goes_on() {
+    for mode in modes() {
+        let (one, two) = (Bound::new(EDU), Bound::new(EDU_BEHIND_PORT));
+        let context = VfioContext::new(&one.host, mode).unwrap();
+        let first = context.open(one.address).unwrap();
+        first.set_bus_master(true).unwrap();
+        let (bar, space) = (first.bar(0).unwrap(), context.dma().unwrap());
+        let (from, to) = (buffer(space, b"from before"), buffer(space, &[]));
+        let copy = |bar: &Bar| {
+            to.view().fill(0, 11, 0, AccessWidth::Auto).unwrap();
+            Edu(bar).read(from.iova(), 11);
+            Edu(bar).write(to.iova(), 11);
+            assert_eq!(bytes(&to, 11), b"from before", "{mode}");
+        };
+        copy(&bar);
+        for _ in 0..2 {
+            let second = context.open(two.address).unwrap();
+            second.set_bus_master(true).unwrap();
+            copy(&second.bar(0).unwrap());
+            drop(second);
+            copy(&bar);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn child_processes_get_neither_memory_for_devices_nor_bars() {
+    for mode in modes() {
+        let bound = Bound::new(EDU);
+        let device = bound.open_in(mode);
+        let memory = device.dma().unwrap().allocate(4096, options()).unwrap();
+        let bar = device.bar(0).unwrap();
+        let addresses = [memory.as_ptr().addr(), bar.raw::<0>().unwrap().addr()];
+        assert_eq!(addresses.map(is_inherited), [false; 2], "{mode}");
+        let ordinary = Box::new(0_u64);
+        assert!(is_inherited((&raw const *ordinary).addr()));
+    }
+}
+
+/// What the kernel lets a container have, once for all that is opened from now on, until this is dropped.
+struct EntryLimit(String);
+
+const ENTRY_LIMIT: &str = "/sys/module/vfio_iommu_type1/parameters/dma_entry_limit";
+
+impl EntryLimit {
+    fn new(mappings: u32) -> Self {
+        let before = fs::read_to_string(ENTRY_LIMIT).unwrap();
+        fs::write(ENTRY_LIMIT, mappings.to_string()).unwrap();
+        Self(before)
+    }
+}
+
+impl Drop for EntryLimit {
+    fn drop(&mut self) {
+        fs::write(ENTRY_LIMIT, self.0.trim()).unwrap();
+    }
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn more_mappings_than_the_kernel_lets_a_container_have_are_refused_with_what_to_do() {
+    let _limit = EntryLimit::new(2);
+    let bound = Bound::new(EDU);
+    let device = bound.open_in(IommuMode::Type1);
+    let space = device.dma().unwrap();
+    assert_eq!(space.limits().mappings, Some(2));
+    let share = || space.allocate(4096, options()).unwrap().share();
+    let (_one, two) = (share().unwrap(), share().unwrap());
+    let error = share().unwrap_err();
+    assert_eq!(error.errno(), Some(28), "ENOSPC: {error}");
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("use fewer, larger ones"), "{hint}");
+    let command = format!("| sudo tee {ENTRY_LIMIT}");
+    assert!(hint.contains(&command), "{hint}");
+    // What it says works.
+    drop(two);
+    share().unwrap();
 }
 
 #[test]

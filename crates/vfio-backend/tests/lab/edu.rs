@@ -8,7 +8,7 @@ use io_core::{
 use std::time::Duration;
 
 /// The address of the device's own memory of 4 KiB, as its DMA engine takes it.
-const MEMORY: u64 = 0x4_0000;
+pub const MEMORY: u64 = 0x4_0000;
 /// The number of address bits of its DMA engine.
 pub const ADDRESS_BITS: u32 = 28;
 

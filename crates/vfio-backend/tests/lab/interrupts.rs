@@ -6,7 +6,10 @@ use crate::{
 };
 use io_core::{
     ErrorKind, Io, PciDevice,
-    irq::InterruptKind::{Intx, Msi, MsiX},
+    irq::{
+        InterruptKind::{Intx, Msi, MsiX},
+        Interrupts,
+    },
 };
 use lab_guest::{Bound, modes};
 use std::time::{Duration, Instant};
@@ -188,6 +191,32 @@ fn interrupts_are_enabled_still_after_a_reset() {
         error.to_string(),
         "the kernel knows no way to reset 0000:00:03.0 alone"
     );
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn an_intx_comes_and_is_masked_and_unmasked_after_a_reset_as_before() {
+    for mode in modes() {
+        let bound = Bound::new(EDU_BEHIND_PORT);
+        let device = bound.open_in(mode);
+        let bar = device.bar(0).unwrap();
+        let edu = Edu(&bar);
+        edu.acknowledge();
+        let irq = device.enable(Intx, 0..1).unwrap().pop().unwrap();
+        // Once more with one that came, and is masked by that, when it is reset.
+        for masked in [false, true] {
+            if masked {
+                edu.raise(1);
+                assert_eq!(irq.wait(SOON).unwrap(), Some(1), "{mode}");
+                assert_eq!(edu.acknowledge(), 1);
+            }
+            device.reset().unwrap();
+            edu.raise(2);
+            assert_eq!(irq.wait(SOON).unwrap(), Some(1), "{mode}, {masked}");
+            assert_eq!(edu.acknowledge(), 2);
+            irq.unmask().unwrap();
+        }
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ const MEMORY: u16 = 1 << 1;
 const IDENTIFICATION: u32 = 0x0100_00ed;
 
 /// Lets the device answer to accesses to its BARs, or not.
-fn decode(device: &VfioDevice, on: bool) {
+pub fn decode(device: &VfioDevice, on: bool) {
     let command = device.config().try_read16(COMMAND).unwrap();
     let command = if on {
         command | MEMORY
@@ -26,6 +26,20 @@ fn decode(device: &VfioDevice, on: bool) {
         command & !MEMORY
     };
     device.config().try_write16(COMMAND, command).unwrap();
+}
+
+/// Puts the device into D0, or D3hot.
+pub fn power(device: &VfioDevice, on: bool) {
+    let config = device.config();
+    // PMCSR is 4 bytes after the header of the capability with the id 1 (PCI Power Management 1.2, 3.2).
+    let mut at = usize::from(config.try_read8(0x34).unwrap());
+    while config.try_read8(at).unwrap() != 1 {
+        at = usize::from(config.try_read8(at + 1).unwrap());
+        assert_ne!(at, 0, "it has a power management capability");
+    }
+    let pmcsr = config.try_read16(at + 4).unwrap();
+    let state = if on { pmcsr & !3 } else { pmcsr | 3 };
+    config.try_write16(at + 4, state).unwrap();
 }
 
 /// Asserts what a driver sees of a BAR that does not answer, of which `at` is a register.
@@ -79,16 +93,9 @@ fn a_bar_of_a_device_in_d3_is_lost_and_comes_back() {
         let io = bar.io::<0x100>().unwrap();
         // The Device Status register of an 82574 is no register that reads all ones.
         assert_ne!(io.try_read32(0x08), Ok(u32::MAX));
-        // PMCSR is 4 bytes after the header of the capability with the id 1 (PCI Power Management 1.2, 3.2).
-        let mut at = usize::from(device.config().try_read8(0x34).unwrap());
-        while device.config().try_read8(at).unwrap() != 1 {
-            at = usize::from(device.config().try_read8(at + 1).unwrap());
-            assert_ne!(at, 0, "an e1000e has a power management capability");
-        }
-        let pmcsr = device.config().try_read16(at + 4).unwrap();
-        device.config().try_write16(at + 4, pmcsr | 3).unwrap();
+        power(&device, false);
         assert_lost(&bar, 0x08);
-        device.config().try_write16(at + 4, pmcsr & !3).unwrap();
+        power(&device, true);
         thread::sleep(Duration::from_millis(20));
         decode(&device, true);
         bar.revive().unwrap();

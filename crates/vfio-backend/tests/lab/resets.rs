@@ -185,3 +185,42 @@ fn a_hot_reset_takes_all_behind_a_bridge_and_those_that_are_open_go_on() {
         edu.acknowledge();
     }
 }
+
+mod noiommu {
+    use super::*;
+    use vfio_backend::{IommuMode, UnsafeNoIommu};
+
+    #[test]
+    #[ignore = "needs the lab"]
+    fn a_hot_reset_without_an_iommu_leaves_configuration_and_interrupts() {
+        let switch = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode";
+        fs::write(switch, "1").unwrap();
+        let bound = Bound::new(EDU_BEHIND_PORT);
+        #[expect(unsafe_code, reason = "opens a device without an IOMMU")]
+        // SAFETY: the device is told no addresses.
+        let mode = IommuMode::NoIommu(unsafe { UnsafeNoIommu::new() });
+        let device = bound.open_in(mode);
+        let bar = device.bar(0).unwrap();
+        let edu = Edu(&bar);
+        edu.acknowledge();
+        assert_eq!(device.hot_reset_functions().unwrap(), [bound.address]);
+        let irq = device.enable(Msi, 0..1).unwrap().pop().unwrap();
+        let header = || {
+            let config = device.config();
+            let dwords = (8..0x40).step_by(4);
+            dwords
+                .map(|at| config.try_read32(at).unwrap())
+                .collect::<Vec<_>>()
+        };
+        device.set_bus_master(true).unwrap();
+        let before = header();
+        device.hot_reset().unwrap();
+        assert_eq!(header(), before);
+        let command = device.config().try_read16(4).unwrap();
+        assert_eq!(command & 6, 2, "memory is on, bus mastering off");
+        device.set_bus_master(true).unwrap();
+        edu.raise(1);
+        assert_eq!(irq.wait(SOON).unwrap(), Some(1));
+        edu.acknowledge();
+    }
+}

@@ -66,4 +66,14 @@ fn a_fatal_error_is_told_and_the_device_is_as_after_a_reset() {
     assert_eq!(io.try_read32(VET), Ok(0x8100));
     device.reset().unwrap();
     assert_eq!(io.try_read32(VET), Ok(0x8100));
+    // Once more, with a reset that comes before the memory bit: it leaves configuration space as it was, and so the BARs are off.
+    inject(slot.address, DATA_LINK_PROTOCOL);
+    assert_eq!(watch.wait(SOON).unwrap(), Some(Failed));
+    assert_eq!(watch.wait(Duration::from_secs(2)).unwrap(), None);
+    device.reset().unwrap();
+    assert_eq!(device.config().try_read16(4), Ok(0));
+    assert!(io.try_read32(VET).unwrap_err().is_lost());
+    device.config().try_write16(4, 2).unwrap();
+    bar.revive().unwrap();
+    assert_eq!(io.try_read32(VET), Ok(0x8100));
 }

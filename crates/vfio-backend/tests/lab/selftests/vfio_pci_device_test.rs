@@ -8,7 +8,7 @@ use io_core::{
         Interrupts,
     },
 };
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 scenarios! { everywhere:
     config_space_read_write
@@ -16,6 +16,7 @@ scenarios! { everywhere:
     intx_enable_trigger_disable
     msi_enable_trigger_disable
     msix_enable_trigger_disable
+    reset
 }
 
 fn config_space_read_write(devices: &[Device]) {
@@ -98,4 +99,23 @@ fn vectors(device: &str, kind: InterruptKind) -> u32 {
         ("igb", MsiX) => 10,
         _ => 0,
     }
+}
+
+fn reset(devices: &[Device]) {
+    each(devices, |opened| {
+        let device = &opened.device;
+        device.set_bus_master(true).unwrap();
+        // What the kernel's own list of ways says.
+        let address = device.address();
+        let ways = fs::read_to_string(format!("/sys/bus/pci/devices/{address}/reset_method"));
+        let reset = device.reset();
+        if ways.is_ok_and(|ways| !ways.trim().is_empty()) {
+            reset.unwrap_or_else(|error| panic!("{opened}: {error:?}"));
+            let command = device.config().try_read16(4).unwrap();
+            assert_eq!(command & 6, 2, "{opened}: memory, and no bus mastering");
+        } else {
+            let error = reset.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{opened}: {error}");
+        }
+    });
 }

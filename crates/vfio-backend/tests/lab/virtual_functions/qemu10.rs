@@ -1,5 +1,7 @@
 //! igb, whose virtual functions are at 06:10.0 and 06:10.2: docs/lab.md.
 
+mod resets;
+
 use crate::hot::becomes;
 use io_core::{ErrorKind, Io};
 use lab_guest::{Bound, modes};
@@ -8,6 +10,7 @@ use vfio_backend::{IommuMode, VfToken, VfioContext, VfioDevice};
 
 const PF: &str = "06:00.0";
 const VF: &str = "06:10.0";
+const SECOND_VF: &str = "06:10.2";
 
 /// The physical function with two virtual ones, which the kernel gives to vfio-pci as well.
 struct Functions {
@@ -21,6 +24,19 @@ impl Functions {
         functions.set(2);
         becomes(VF.parse().unwrap(), true);
         functions
+    }
+
+    /// All of them, open in one context with one token: the physical one first.
+    fn open_all(&self, mode: IommuMode) -> [VfioDevice; 3] {
+        let context = VfioContext::new(&self.pf.host, mode).unwrap();
+        let [token, _] = tokens();
+        let pf = context.open_with_token(self.pf.address, &token).unwrap();
+        let [first, second] = [VF, SECOND_VF].map(|vf| {
+            context
+                .open_with_token(vf.parse().unwrap(), &token)
+                .unwrap()
+        });
+        [pf, first, second]
     }
 
     fn set(&self, count: u8) {
