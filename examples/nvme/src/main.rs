@@ -117,7 +117,6 @@ fn soak(device: &VfioDevice, time: Duration, arguments: &Arguments) -> Result<Ex
     let address = arguments.device;
     let options = options(arguments.depth, arguments);
     let blocks = (arguments.lba, arguments.blocks.into());
-    println!("{address}: writing and reading {} blocks", blocks.1);
     let tell = |what: &str| println!("{address}: {what}");
     let mut soak = Soak::new(device, options, blocks, time, tell);
     let ending = until_gone(device, PATIENCE, &mut soak);

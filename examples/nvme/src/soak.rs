@@ -76,7 +76,8 @@ struct Task {
 }
 
 impl<'d> Soak<'d> {
-    /// A load for so long, on so many blocks from this one on, which are OVERWRITTEN. `tell` is told of losses.
+    /// A load for so long, on so many blocks from this one on, which are OVERWRITTEN. `tell` is told of its beginning, and of
+    /// losses.
     pub fn new(
         device: &'d dyn PciDevice,
         options: Options,
@@ -312,6 +313,8 @@ impl<'d> Work for Soak<'d> {
                 return Err(self.error(ErrorKind::InvalidInput, what));
             }
             self.cells = vec![Cell::default(); usize::try_from(cells).unwrap_or(usize::MAX)];
+            let blocks = self.blocks.1;
+            (self.tell)(&format!("writing and reading {blocks} blocks"));
         }
         Ok(nvme)
     }
