@@ -225,8 +225,11 @@ impl<'d> Controller<'d> {
     fn wait_ready(&self, ready: bool) -> Result<()> {
         let registers = self.registers()?;
         let timeout = Duration::from_millis(500) * u32::from(self.cap.timeout()).max(1);
+        let enabled = || registers.try_read(CC).is_ok_and(|cc| cc.enable());
         let wanted = |csts: CSTS| match csts {
             csts if csts.fatal() && ready => Verdict::Failed,
+            // Somebody else has reset it meanwhile.
+            csts if ready && !csts.ready() && !enabled() => Verdict::Failed,
             csts => Verdict::ready_if(csts.ready() == ready),
         };
         let not = if ready { "" } else { "not " };
