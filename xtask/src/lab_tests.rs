@@ -80,7 +80,7 @@ pub const FULL: &[Vm] = &[
             "--kernel",
             "full",
             "--devices",
-            "e1000e,e1000e",
+            "e1000e,e1000e,nvme,edu",
             "--qemu",
             "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
         ],

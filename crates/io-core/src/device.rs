@@ -58,15 +58,20 @@ pub trait PciDevice: fmt::Debug + Send + Sync {
     ///
     /// The device does not answer.
     fn set_bus_master(&self, on: bool) -> Result<()> {
-        let at = usize::from(Command::OFFSET);
-        // 16 bits: Status, which stands behind it, is cleared by writing what was read.
-        let command = Command::from_bits(self.config().try_read16(at)?);
-        let wanted = if on {
-            command.with(Command::BUS_MASTER)
-        } else {
-            command.without(Command::BUS_MASTER)
-        };
-        Ok(self.config().try_write16(at, wanted.bits())?)
+        set_command(self.config(), Command::BUS_MASTER, on)
+    }
+
+    /// Switches memory decoding on or off: without it, the device does not answer to accesses to its BARs in memory. It is
+    /// on in a device that was opened, and off in one that was reset without its backend's doing, such as by the kernel
+    /// after a fatal error.
+    ///
+    /// With VFIO, switching it on gives the device its BARs back.
+    ///
+    /// # Errors
+    ///
+    /// The device does not answer.
+    fn set_memory_decode(&self, on: bool) -> Result<()> {
+        set_command(self.config(), Command::MEMORY, on)
     }
 
     /// Resets it.
@@ -75,4 +80,17 @@ pub trait PciDevice: fmt::Debug + Send + Sync {
     ///
     /// There is no way to reset it, or the kernel failed.
     fn reset(&self) -> Result<()>;
+}
+
+/// Sets these bits of Command, or clears them.
+fn set_command(config: ConfigSpace<'_>, bits: Command, on: bool) -> Result<()> {
+    let at = usize::from(Command::OFFSET);
+    // 16 bits: Status, which stands behind it, is cleared by writing what was read.
+    let command = Command::from_bits(config.try_read16(at)?);
+    let wanted = if on {
+        command.with(bits)
+    } else {
+        command.without(bits)
+    };
+    Ok(config.try_write16(at, wanted.bits())?)
 }

@@ -80,6 +80,7 @@ pub mod poll;
 mod project;
 #[doc(hidden)]
 pub mod projection;
+pub mod recovery;
 mod region;
 pub mod register;
 mod relaxed;

@@ -57,6 +57,11 @@ impl Edu<'_> {
         let mut at = self.memory(offset, bytes.len())?;
         let buffer = self.buffer()?;
         for part in bytes.chunks_mut(TRANSFER) {
+            // What is there from before must not be taken for what was read.
+            let stale = vec![0xa5; part.len()];
+            buffer
+                .view()
+                .copy_from_slice(0, &stale, AccessWidth::Auto)?;
             let count = self.transfer(at, buffer.iova().raw(), part.len(), true)?;
             buffer.view().copy_to_slice(0, part, AccessWidth::Auto)?;
             at += count;
@@ -85,7 +90,7 @@ impl Edu<'_> {
         Ok(count)
     }
 
-    fn poll_transfer(&self) -> Result<()> {
+    pub(crate) fn poll_transfer(&self) -> Result<()> {
         let registers = self.bar.io::<SIZE>()?;
         Poll::within(SOON)
             .try_until(

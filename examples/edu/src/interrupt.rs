@@ -2,18 +2,26 @@
 
 use crate::{
     Edu, SOON,
-    registers::{INTERRUPT_ACKNOWLEDGE, INTERRUPT_RAISE, INTERRUPT_STATUS, SIZE},
+    registers::{
+        DMA_COMMAND, ID, INTERRUPT_ACKNOWLEDGE, INTERRUPT_RAISE, INTERRUPT_STATUS, MAGIC, SIZE,
+        STATUS,
+    },
 };
 use io_core::{
     Bar, Error, ErrorKind, Io, Result,
     irq::{Interrupt, InterruptKind, Interrupts},
 };
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The cause of the interrupt that tells of a factorial.
 pub(crate) const FACTORIAL_DONE: u32 = 0x1;
 /// The cause of the interrupt that tells of a transfer.
 pub(crate) const DMA_DONE: u32 = 0x100;
+
+/// How often the device is looked at while no interrupt comes. A transfer takes 100 ms.
+const GLANCE: Duration = Duration::from_millis(200);
+/// How often it may look idle then.
+const GLANCES: u32 = 5;
 
 /// The interrupt of an edu.
 #[derive(Debug)]
@@ -84,22 +92,50 @@ impl EduInterrupt {
     /// Waits until all of these causes have come.
     pub(crate) fn wait_for(&self, bar: &Bar, causes: u32) -> Result<()> {
         let deadline = Instant::now() + SOON;
-        let mut missing = causes;
+        let (mut missing, mut idle) = (causes, 0);
         while missing != 0 {
             let left = deadline.saturating_duration_since(Instant::now());
-            if self.vector.wait(left)?.is_none() {
-                let message =
-                    format!("no interrupt tells of the causes {missing:#x} within {SOON:?}");
-                return Err(Error::new(ErrorKind::TimedOut, message));
+            if self.vector.wait(left.min(GLANCE))?.is_some() {
+                missing &= !acknowledge(bar)?;
+                // The pin stays masked until it is told that the device has let go of it.
+                if self.vector.kind() == InterruptKind::Intx {
+                    self.vector.unmask()?;
+                }
+                continue;
             }
-            missing &= !acknowledge(bar)?;
-            // The pin stays masked until it is told that the device has let go of it.
-            if self.vector.kind() == InterruptKind::Intx {
-                self.vector.unmask()?;
+            check_present(bar)?;
+            // When there is nothing that it could come from any more, it has been lost, such as in a reset.
+            idle = if is_idle(bar)? { idle + 1 } else { 0 };
+            if left.is_zero() || idle == GLANCES {
+                let message = format!("no interrupt tells of the causes {missing:#x}");
+                return Err(Error::new(ErrorKind::TimedOut, message));
             }
         }
         Ok(())
     }
+}
+
+/// Whether there is a device still.
+pub(crate) fn check_present(bar: &Bar) -> Result<()> {
+    let id = bar.io::<SIZE>()?.try_read(ID)?;
+    if id.magic() == MAGIC {
+        return Ok(());
+    }
+    let message = format!(
+        "the device does not answer: it identifies as {:#010x}",
+        id.into_raw()
+    );
+    Err(Error::new(ErrorKind::Lost, message))
+}
+
+/// Whether the device neither computes nor transfers.
+fn is_idle(bar: &Bar) -> Result<bool> {
+    let registers = bar.io::<SIZE>()?;
+    let (status, transfer) = (
+        registers.try_read(STATUS)?,
+        registers.try_read(DMA_COMMAND)?,
+    );
+    Ok(!status.computing() && !transfer.start())
 }
 
 /// Clears the causes that there are, so that the device lets go of its pin, and returns them.

@@ -21,6 +21,7 @@
 mod dma;
 mod interrupt;
 mod registers;
+pub mod soak;
 
 use interrupt::EduInterrupt;
 use io_core::{
@@ -54,19 +55,25 @@ impl<'d> Edu<'d> {
     ///
     /// It is no edu, or it cannot be reached.
     pub fn new(device: &'d dyn PciDevice) -> Result<Self> {
+        // What it does from before is not to reach the memory that comes now.
+        device.set_bus_master(false)?;
         let bar = device.bar(0)?;
         let id = bar.io::<{ registers::SIZE }>()?.try_read(ID)?;
-        if id.magic() != 0xed {
+        if id.magic() != registers::MAGIC {
             let message = format!("{} is no edu: it identifies as {id:?}", device.address());
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
-        let edu = Self {
+        let mut edu = Self {
             device,
             bar,
             version: (id.major(), id.minor()),
             interrupt: None,
-            buffer: dma::buffer(device)?,
+            buffer: None,
         };
+        // And it takes nothing new before it has come to its end with that.
+        edu.poll_factorial()?;
+        edu.poll_transfer()?;
+        edu.buffer = dma::buffer(device)?;
         device.set_bus_master(true)?;
         Ok(edu)
     }
@@ -117,7 +124,12 @@ impl<'d> Edu<'d> {
             Some(interrupt) => interrupt.wait_for(&self.bar, interrupt::FACTORIAL_DONE)?,
             None => self.poll_factorial()?,
         }
-        Ok(registers.try_read(FACTORIAL)?.into_raw())
+        let factorial = registers.try_read(FACTORIAL)?.into_raw();
+        if matches!(factorial, 0 | u32::MAX) {
+            // No factorial, but what a device that has gone reads as.
+            interrupt::check_present(&self.bar)?;
+        }
+        Ok(factorial)
     }
 
     fn poll_factorial(&self) -> Result<()> {

@@ -7,14 +7,29 @@
 )]
 
 use clap::Parser;
-use edu::{Edu, MEMORY_SIZE};
-use io_core::{Error, ErrorKind, Result, pci::PciAddress};
+use edu::{Edu, MEMORY_SIZE, soak::Soak};
+use io_core::{Error, ErrorKind, Result, event::Ending, pci::PciAddress, recovery::until_gone};
 use pci_host::Host;
-use std::{error::Error as _, process::ExitCode};
-use vfio_backend::{IommuMode, VfioContext};
+use std::{error::Error as _, process::ExitCode, time::Duration};
+use vfio_backend::{IommuMode, VfioContext, VfioDevice};
+
+/// It was let go of because somebody wants it.
+const WANTED_BACK: u8 = 3;
+/// It was pulled out, or did not come back after a loss.
+const LOST: u8 = 4;
+/// It gave wrong results.
+const WRONG_DATA: u8 = 5;
+
+/// How long a device that was lost may take to come back.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Let QEMU's educational device do all that it can
 #[derive(Debug, Parser)]
+#[command(
+    after_help = "Exit status: 0 if all went well, also after losses that it recovered from; 1 if something failed; \
+    2 for wrong arguments; 3 if the device was let go of because somebody wants it; 4 if it was lost for good; \
+    5 if it gave wrong results."
+)]
 struct Arguments {
     /// The device, bound to vfio-pci, such as 00:03.0
     #[arg(value_name = "DEV")]
@@ -22,11 +37,15 @@ struct Arguments {
     /// The kernel's interface to the IOMMU: auto, type1 or iommufd
     #[arg(long, default_value = "auto")]
     mode: IommuMode,
+    /// Let it compute and copy for so many seconds, and check all that it does, also when it is lost meanwhile
+    #[arg(long, value_name = "SECONDS")]
+    soak: Option<u64>,
 }
 
 fn main() -> ExitCode {
-    let Err(error) = run(&Arguments::parse()) else {
-        return ExitCode::SUCCESS;
+    let error = match run(&Arguments::parse()) {
+        Ok(status) => return status,
+        Err(error) => error,
     };
     eprintln!("edu: {error}");
     if let Some(source) = error.source() {
@@ -35,12 +54,18 @@ fn main() -> ExitCode {
     if let Some(hint) = error.hint() {
         eprintln!("hint: {hint}");
     }
-    ExitCode::FAILURE
+    match error.kind() {
+        ErrorKind::Lost => LOST.into(),
+        _ => ExitCode::FAILURE,
+    }
 }
 
-fn run(arguments: &Arguments) -> Result<()> {
+fn run(arguments: &Arguments) -> Result<ExitCode> {
     let context = VfioContext::new(&Host::system(), arguments.mode)?;
     let device = context.open(arguments.device)?;
+    if let Some(seconds) = arguments.soak {
+        return soak(&device, Duration::from_secs(seconds));
+    }
     let mut edu = Edu::new(&device)?;
     let (major, minor) = edu.version();
     println!(
@@ -61,7 +86,32 @@ fn run(arguments: &Arguments) -> Result<()> {
     println!("{kind}: 12! = {}", edu.factorial(12)?);
     copy_there_and_back(&edu)?;
     println!("{kind}: {MEMORY_SIZE} bytes copied there and back");
-    Ok(())
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lets the load run until its end, or that of the device.
+fn soak(device: &VfioDevice, time: Duration) -> Result<ExitCode> {
+    let address = device.address();
+    let tell = |what: &str| println!("{address}: {what}");
+    let mut soak = Soak::new(device, time, tell);
+    let ending = until_gone(device, PATIENCE, &mut soak);
+    let tally = soak.tally;
+    println!(
+        "{address}: {} factorials and {} copies were right, recovered {} times",
+        tally.factorials, tally.copies, tally.recoveries
+    );
+    match ending {
+        Ok(Ending::Done(())) => Ok(ExitCode::SUCCESS),
+        Ok(Ending::Event(event)) => {
+            eprintln!("edu: {address} was let go of: {event}");
+            Ok(WANTED_BACK.into())
+        }
+        Err(error) if tally.is_wrong => {
+            eprintln!("edu: {error}");
+            Ok(WRONG_DATA.into())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Fills the device's memory by DMA, and compares what it gives back.

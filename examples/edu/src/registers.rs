@@ -7,13 +7,16 @@ use io_core::register;
 /// The size of the part of BAR 0 that has registers, in bytes.
 pub const SIZE: usize = 0xa0;
 
+/// What the lowest byte of [`ID`] is in every edu.
+pub const MAGIC: u8 = 0xed;
+
 register! {
     /// What the device is.
     #[ro]
     pub ID(u32) @ 0x00 {
         31:24 major => u8;
         23:16 minor => u8;
-        /// 0xed.
+        /// [`MAGIC`].
         7:0 magic => u8;
     }
 

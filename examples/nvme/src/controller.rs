@@ -4,7 +4,7 @@ use crate::{
     command::Command,
     identify::{self, Page},
     queue::{Entries, QueuePair},
-    registers::{ACQ, AQA, ASQ, CAP, CC, CSTS, Registers, SIZE},
+    registers::{self, ACQ, AQA, ASQ, CAP, CC, CSTS, Registers, SIZE},
 };
 use io_core::{
     Bar, Error, ErrorKind, Io, PciDevice, Result,
@@ -43,6 +43,8 @@ impl<'d> Controller<'d> {
     /// It is no NVMe controller, cannot do what this driver needs, or does not become ready.
     pub fn new(device: &'d dyn PciDevice, interrupt: Option<Box<dyn Interrupt>>) -> Result<Self> {
         check_class(device)?;
+        // What it does from before is not to reach the memory that comes now.
+        device.set_bus_master(false)?;
         let space = dma(device)?;
         let bar = device.bar(0)?;
         let cap = bar.io::<SIZE>()?.try_read(CAP)?;
@@ -105,8 +107,11 @@ impl<'d> Controller<'d> {
         let (id, registers) = (self.next_id, self.bar.io::<SIZE>()?);
         self.next_id = self.next_id.wrapping_add(1);
         self.admin.push(id, command)?;
-        let done = self.admin.wait(registers, COMMAND_TIMEOUT);
-        let done = done.map_err(|e| self.explain(e))?;
+        let done = match self.admin.wait(registers, COMMAND_TIMEOUT) {
+            Ok(Some(done)) => done,
+            Ok(None) => return Err(self.admin.timed_out(COMMAND_TIMEOUT)),
+            Err(error) => return Err(self.explain(error)),
+        };
         let (address, status) = (self.device.address(), done.status);
         let message = if done.id != id {
             format!(
@@ -139,19 +144,13 @@ impl<'d> Controller<'d> {
 
     /// What a command that did not complete may mean, by the controller's status.
     pub fn explain(&self, error: Error) -> Error {
-        let status = self.registers().and_then(|io| Ok(io.try_read(CSTS)?));
-        let address = self.device.address();
-        let (kind, why) = match status {
-            Err(_) => (ErrorKind::Lost, "cannot be reached"),
-            Ok(status) if status.into_raw() == u32::MAX => {
-                (ErrorKind::Lost, "does not answer any more")
-            }
-            Ok(status) if status.fatal() => {
-                (ErrorKind::Other, "has failed, and only a reset helps")
-            }
-            Ok(_) => return error,
+        let trouble = match self.registers() {
+            Ok(registers) => registers::trouble(registers),
+            Err(_) => Some("cannot be reached"),
         };
-        Error::new(kind, format!("the controller {address} {why}")).with_source(error)
+        let Some(why) = trouble else { return error };
+        let message = format!("the controller {} {why}", self.device.address());
+        Error::new(ErrorKind::Lost, message).with_source(error)
     }
 
     /// Shuts it down, so that the power may go, and takes bus mastering from it: Base 2.0 section 3.6.1.
@@ -184,7 +183,11 @@ impl<'d> Controller<'d> {
         Poll::within(COMMAND_TIMEOUT)
             .try_until(
                 || registers.try_read(CSTS),
-                |csts| Verdict::ready_if(csts.shutdown() == 2),
+                |csts| match csts {
+                    // Somebody else has reset it meanwhile.
+                    csts if !csts.ready() && csts.shutdown() == 0 => Verdict::Failed,
+                    csts => Verdict::ready_if(csts.shutdown() == 2),
+                },
             )
             .map(drop)
             .map_err(|e| e.into_error(format!("{} does not shut down", self.device.address())))
@@ -192,6 +195,10 @@ impl<'d> Controller<'d> {
 
     fn disable(&self) -> Result<()> {
         let registers = self.registers()?;
+        // What answers with all ones is not to be told anything that is made of them.
+        Poll::within(Duration::ZERO)
+            .try_until(|| registers.try_read(CSTS), |_| Verdict::Ready)
+            .map_err(|e| e.into_error(format!("{} cannot be disabled", self.device.address())))?;
         registers.try_update(CC, |cc| cc.with_enable(false))?;
         self.wait_ready(false)
     }
@@ -218,8 +225,11 @@ impl<'d> Controller<'d> {
     fn wait_ready(&self, ready: bool) -> Result<()> {
         let registers = self.registers()?;
         let timeout = Duration::from_millis(500) * u32::from(self.cap.timeout()).max(1);
+        let enabled = || registers.try_read(CC).is_ok_and(|cc| cc.enable());
         let wanted = |csts: CSTS| match csts {
             csts if csts.fatal() && ready => Verdict::Failed,
+            // Somebody else has reset it meanwhile.
+            csts if ready && !csts.ready() && !enabled() => Verdict::Failed,
             csts => Verdict::ready_if(csts.ready() == ready),
         };
         let not = if ready { "" } else { "not " };

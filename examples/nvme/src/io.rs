@@ -10,6 +10,7 @@ use io_core::{
     Error, ErrorKind, Io, Region, Result, SysMem,
     dma::{DmaBuffer, DmaOptions, Iova},
 };
+use std::time::Duration;
 
 /// The most bytes of one command.
 const TRANSFER: usize = 128 << 10;
@@ -205,16 +206,32 @@ impl Nvme<'_> {
     ///
     /// # Errors
     ///
-    /// None is under way, none is completed in time, or the controller has failed.
+    /// None is under way, none is completed in time, or the controller does not run any more.
     pub fn wait(&mut self) -> Result<(Slot, Result<()>)> {
+        match self.wait_for(COMMAND_TIMEOUT)? {
+            Some(done) => Ok(done),
+            None => Err(self.queue.timed_out(COMMAND_TIMEOUT)),
+        }
+    }
+
+    /// As [`wait`](Self::wait), but no longer than this: `None` if none is completed within `timeout`, and the controller
+    /// runs still.
+    ///
+    /// # Errors
+    ///
+    /// None is under way, or the controller does not run any more: [`ErrorKind::Lost`]. No command that is under way will
+    /// be completed then, and this `Nvme` is of no more use.
+    pub fn wait_for(&mut self, timeout: Duration) -> Result<Option<(Slot, Result<()>)>> {
         let address = self.controller.device().address();
         if !self.is_busy() {
             let message = format!("no command of {address} is under way");
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         let registers = self.controller.registers()?;
-        let done = self.queue.wait(registers, COMMAND_TIMEOUT);
-        let done = done.map_err(|e| self.controller.explain(e))?;
+        let done = self.queue.wait(registers, timeout);
+        let Some(done) = done.map_err(|e| self.controller.explain(e))? else {
+            return Ok(None);
+        };
         match self.slots.under_way.get_mut(usize::from(done.id)) {
             Some(under_way) if *under_way => {
                 *under_way = false;
@@ -234,6 +251,6 @@ impl Nvme<'_> {
             let message = format!("{address} did not carry out a command: {}", done.status);
             Err(Error::new(ErrorKind::Other, message))
         };
-        Ok((Slot(done.id), result))
+        Ok(Some((Slot(done.id), result)))
     }
 }

@@ -39,6 +39,7 @@ mod prp;
 mod queue;
 mod registers;
 mod ring;
+pub mod soak;
 mod status;
 
 use command::Command;

@@ -1,4 +1,5 @@
-//! `nvme DEV`: what a drive is, whether it keeps what is written to it, and how fast it is.
+//! `nvme DEV`: what a drive is, whether it keeps what is written to it, how fast it is, and what becomes of it when it goes
+//! away.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
@@ -9,18 +10,35 @@
 mod bench;
 
 use clap::Parser;
-use io_core::{Error, ErrorKind, Result, pci::PciAddress};
-use nvme::{Nvme, Options};
+use io_core::{Error, ErrorKind, Result, event::Ending, pci::PciAddress, recovery::until_gone};
+use nvme::{Nvme, Options, soak::Soak};
 use pci_host::Host;
 use std::{
     error::Error as _,
+    fs,
+    path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
 };
 use vfio_backend::{IommuMode, VfioContext, VfioDevice};
 
+/// It was let go of because somebody wants it.
+const WANTED_BACK: u8 = 3;
+/// It was pulled out, or did not come back after a loss.
+const LOST: u8 = 4;
+/// It has other data than it acknowledged.
+const WRONG_DATA: u8 = 5;
+
+/// How long a drive that was lost may take to come back.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Read an NVMe drive and, if told so, write to it and compare
 #[derive(Debug, Parser)]
+#[command(
+    after_help = "Exit status: 0 if all went well, also after losses that it recovered from; 1 if something failed; \
+    2 for wrong arguments; 3 if the drive was let go of because somebody wants it; 4 if it was lost for good; \
+    5 if it has other data than it acknowledged."
+)]
 struct Arguments {
     /// The drive, bound to vfio-pci, such as 04:00.0
     #[arg(value_name = "DEV")]
@@ -46,11 +64,19 @@ struct Arguments {
     /// Read single blocks at random for so many seconds, at depths 1, 8 and 32 (and without --depth)
     #[arg(long, value_name = "SECONDS", conflicts_with_all = ["write", "depth"])]
     bench: Option<u64>,
+    /// OVERWRITE the blocks at random for so many seconds, and read them back, also when the drive is lost meanwhile
+    #[arg(long, value_name = "SECONDS", conflicts_with_all = ["write", "bench"])]
+    soak: Option<u64>,
+    /// Where to write what has to be on the drive at the end: a line for each 4 KiB with the first block, the number of
+    /// the last write that was acknowledged, and that of one which may be there in its place
+    #[arg(long, value_name = "FILE", requires = "soak")]
+    ledger: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
-    let Err(error) = run(&Arguments::parse()) else {
-        return ExitCode::SUCCESS;
+    let error = match run(&Arguments::parse()) {
+        Ok(status) => return status,
+        Err(error) => error,
     };
     eprintln!("nvme: {error}");
     if let Some(source) = error.source() {
@@ -59,10 +85,13 @@ fn main() -> ExitCode {
     if let Some(hint) = error.hint() {
         eprintln!("hint: {hint}");
     }
-    ExitCode::FAILURE
+    match error.kind() {
+        ErrorKind::Lost => LOST.into(),
+        _ => ExitCode::FAILURE,
+    }
 }
 
-fn run(arguments: &Arguments) -> Result<()> {
+fn run(arguments: &Arguments) -> Result<ExitCode> {
     let context = VfioContext::new(&Host::system(), arguments.mode)?;
     let device = context.open(arguments.device)?;
     if let Some(seconds) = arguments.bench {
@@ -71,20 +100,63 @@ fn run(arguments: &Arguments) -> Result<()> {
             println!("{}", bench::run(&mut nvme, Duration::from_secs(seconds))?);
             nvme.close()?;
         }
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(seconds) = arguments.soak {
+        return soak(&device, Duration::from_secs(seconds), arguments);
     }
     let mut nvme = open(&device, arguments.depth, arguments)?;
     describe(&nvme, &context, arguments.device)?;
     transfer(&mut nvme, arguments)?;
-    nvme.close()
+    nvme.close()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lets the load run until its end, or that of the drive.
+fn soak(device: &VfioDevice, time: Duration, arguments: &Arguments) -> Result<ExitCode> {
+    let address = arguments.device;
+    let options = options(arguments.depth, arguments);
+    let blocks = (arguments.lba, arguments.blocks.into());
+    let tell = |what: &str| println!("{address}: {what}");
+    let mut soak = Soak::new(device, options, blocks, time, tell);
+    let ending = until_gone(device, PATIENCE, &mut soak);
+    let tally = soak.tally;
+    println!(
+        "{address}: {} writes acknowledged, {} reads, recovered {} times",
+        tally.writes, tally.reads, tally.recoveries
+    );
+    if let Some(path) = &arguments.ledger {
+        fs::write(path, soak.ledger()).map_err(|error| {
+            let message = format!("cannot write the ledger {}", path.display());
+            Error::from_os(message, error)
+        })?;
+    }
+    match ending {
+        Ok(Ending::Done(())) => {
+            println!("{address}: all that was acknowledged is there");
+            Ok(ExitCode::SUCCESS)
+        }
+        Ok(Ending::Event(event)) => {
+            eprintln!("nvme: {address} was let go of: {event}");
+            Ok(WANTED_BACK.into())
+        }
+        Err(error) if tally.is_wrong => {
+            eprintln!("nvme: {error}");
+            Ok(WRONG_DATA.into())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn open<'d>(device: &'d VfioDevice, depth: u16, arguments: &Arguments) -> Result<Nvme<'d>> {
-    let options = Options {
+    Nvme::new(device, options(depth, arguments))
+}
+
+fn options(depth: u16, arguments: &Arguments) -> Options {
+    Options {
         depth,
         interrupts: arguments.interrupts,
-    };
-    Nvme::new(device, options)
+    }
 }
 
 fn describe(nvme: &Nvme<'_>, context: &VfioContext, address: PciAddress) -> Result<()> {

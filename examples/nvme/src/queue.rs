@@ -2,7 +2,7 @@
 
 use crate::{
     command::{Command, Completion, CompletionEntry, QueueAt},
-    registers::{CAP, Doorbell, Registers},
+    registers::{self, CAP, Doorbell, Registers},
     ring::Ring,
 };
 use io_core::{
@@ -17,6 +17,8 @@ use std::{
 
 /// How often the memory is looked at before the clock is.
 const SPINS: u32 = 1000;
+/// How often the controller is looked at while nothing is completed.
+const GLANCE: Duration = Duration::from_millis(100);
 
 /// How many entries each queue of a pair has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,45 +131,64 @@ impl QueuePair {
         }
     }
 
-    /// Tells the controller of all that was pushed, and waits for a completion.
+    /// Tells the controller of all that was pushed, and waits for a completion: `None` if there is none within `timeout`.
     ///
     /// # Errors
     ///
-    /// There is none in time.
-    pub fn wait(&mut self, registers: Registers<'_>, timeout: Duration) -> Result<Completion> {
+    /// The controller does not run any more.
+    pub fn wait(
+        &mut self,
+        registers: Registers<'_>,
+        timeout: Duration,
+    ) -> Result<Option<Completion>> {
         if let Some(completion) = self.pop()? {
-            return Ok(completion);
+            return Ok(Some(completion));
         }
         self.ring(registers)?;
         if self.interrupt.is_none() {
             // Most often it is there before there is need of a clock.
             if let Some(completion) = self.look()? {
-                return Ok(completion);
+                return Ok(Some(completion));
             }
         }
-        let deadline = Instant::now() + timeout;
+        let started = Instant::now();
+        let mut glances = 1;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let (told, completion) = match &self.interrupt {
-                Some(interrupt) => (interrupt.wait(left)?.is_some(), self.pop()?),
+            let left = timeout.saturating_sub(started.elapsed());
+            let completion = match &self.interrupt {
+                Some(interrupt) => match interrupt.wait(left.min(GLANCE))? {
+                    Some(_) => self.pop()?,
+                    None => None,
+                },
                 None => {
                     // Others may have work to do.
                     thread::yield_now();
-                    (true, self.look()?)
+                    self.look()?
                 }
             };
-            match completion {
-                Some(completion) if told => return Ok(completion),
-                Some(_) => {
-                    let what = "a command was completed, and its interrupt did not come";
-                    return Err(timed_out(what, timeout));
+            if completion.is_some() {
+                return Ok(completion);
+            }
+            if left.is_zero() || started.elapsed() >= GLANCE * glances {
+                glances += 1;
+                if registers::trouble(registers).is_some() {
+                    let message = "commands are under way";
+                    return Err(Error::new(ErrorKind::Lost, message));
                 }
-                None if left.is_zero() => {
-                    return Err(timed_out("no command was completed", timeout));
-                }
-                None => {}
+            }
+            if left.is_zero() {
+                return Ok(None);
             }
         }
+    }
+
+    /// What it means that nothing was completed in so long.
+    pub fn timed_out(&mut self, timeout: Duration) -> Error {
+        let what = match self.pop() {
+            Ok(Some(_)) => "a command was completed, and its interrupt did not come",
+            _ => "no command was completed",
+        };
+        Error::new(ErrorKind::TimedOut, format!("{what} within {timeout:?}"))
     }
 
     /// Looks for a completion for a while. There is no `hint::spin_loop()` in it: QEMU leaves the emulated code at each, and
@@ -220,8 +241,4 @@ impl Half {
         }
         Ok(())
     }
-}
-
-fn timed_out(what: &str, timeout: Duration) -> Error {
-    Error::new(ErrorKind::TimedOut, format!("{what} within {timeout:?}"))
 }

@@ -1,6 +1,6 @@
 //! The registers of a controller: NVM Express Base 2.0 section 3.1.3, and its PCIe Transport 1.0 section 3.1.2.
 
-use io_core::{BarIo, Region, register};
+use io_core::{BarIo, Io, Region, register};
 
 /// The size of the part of BAR 0 that every controller has, in bytes. Doorbells stand behind it.
 pub const SIZE: usize = 0x1000;
@@ -67,6 +67,17 @@ register! {
 
     /// Where the admin completion queue is.
     pub ACQ(u64) @ 0x30 {}
+}
+
+/// Why a controller that was enabled does not run any more, if it does not.
+pub fn trouble(registers: Registers<'_>) -> Option<&'static str> {
+    match registers.try_read(CSTS) {
+        Err(_) => Some("cannot be reached"),
+        Ok(status) if status.into_raw() == u32::MAX => Some("does not answer any more"),
+        Ok(status) if status.fatal() => Some("has failed, and only a reset helps"),
+        Ok(status) if !status.ready() => Some("is not ready any more: it was reset"),
+        Ok(_) => None,
+    }
 }
 
 /// A doorbell: how far from the start of BAR 0 it is, in bytes.

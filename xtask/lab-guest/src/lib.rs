@@ -1,12 +1,20 @@
-//! For tests that run in the lab's guest: what kind of guest it is, functions that are [`Bound`] for a test, and [`Qmp`], by
-//! which they command the QEMU around them.
-#![forbid(unsafe_code)]
+//! For tests that run in the lab's guest: what kind of guest it is, functions that are [`Bound`] for a test, programs that
+//! work on them ([`Load`]), what others do to a device meanwhile ([`Outside`], [`Slot`], [`Hot`]), and [`Qmp`], by which tests
+//! command the QEMU around them.
 
 mod bound;
+mod hot;
+mod load;
+mod outside;
 mod qmp;
+mod slot;
 
 pub use bound::{Bound, ByCalls, modes};
+pub use hot::Hot;
+pub use load::{Ended, Load};
+pub use outside::Outside;
 pub use qmp::Qmp;
+pub use slot::{OneProcessor, Slot};
 
 /// What the guest is like: its `kernel` (`stock`, `full` or `image`) or its `iommu` (`intel`, `noremap`, `amd`,
 /// `virtio` or `none`).

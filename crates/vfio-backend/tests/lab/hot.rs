@@ -3,18 +3,17 @@
 use crate::plugged::PLUGGED;
 use io_core::pci::PciAddress;
 use lab_guest::Qmp;
-use nix::libc;
 use pci_host::Host;
 use serde_json::json;
 use std::{
-    fs::{self, OpenOptions},
-    io,
-    os::unix::fs::FileExt,
+    fs,
     path::{Path, PathBuf},
     thread::sleep,
     time::{Duration, Instant},
 };
 use vfio_backend::{IommuMode, VfioContext, VfioDevice};
+
+pub use lab_guest::OneProcessor;
 
 const ID: &str = "leaving";
 const LIMIT: Duration = Duration::from_secs(20);
@@ -55,7 +54,7 @@ impl Hot {
 
 /// A slot behind a root port that the kernel drives natively, and the device that is in it since the machine was started.
 pub struct Slot {
-    port: PathBuf,
+    slot: lab_guest::Slot,
     pub address: PciAddress,
 }
 
@@ -64,76 +63,23 @@ impl Slot {
     pub fn new(address: &str) -> Self {
         let address = address.parse().unwrap();
         to_vfio(address);
-        let port = fs::canonicalize(sysfs(address)).unwrap();
-        let port = port.parent().unwrap().to_owned();
-        Self { port, address }
+        let slot = lab_guest::Slot::of(address);
+        Self { slot, address }
     }
 
     pub fn open(&self) -> VfioDevice {
         VfioDevice::open(&Host::system(), self.address).unwrap()
     }
 
-    /// Switches the power of the slot off, as if the device were pulled out, and has the register as before (PCI Express Base
-    /// 5.0, 7.5.3.10: bits 9:8 are the power indicator, 11b is off; bit 10 switches the power off).
-    ///
-    /// If the kernel saw the register in between it would take the slot for one that it has switched off itself, and tell
-    /// nobody: it does not run meanwhile.
+    /// Switches the power of the slot off, as if the device were pulled out.
     pub fn cut_power(&self) {
-        let mut options = OpenOptions::new();
-        let config = options.read(true).write(true);
-        let config = config.open(self.port.join("config")).unwrap();
-        let byte = |at: u64| {
-            let mut byte = [0];
-            config.read_exact_at(&mut byte, at).unwrap();
-            u64::from(byte[0])
-        };
-        // The PCI Express capability has the id 10h; Slot Control is 18h behind its start.
-        let mut at = byte(0x34);
-        while byte(at) != 0x10 {
-            at = byte(at + 1);
-            assert_ne!(at, 0, "a root port has a PCI Express capability");
-        }
-        let mut control = [0; 2];
-        config.read_exact_at(&mut control, at + 0x18).unwrap();
-        let off = u16::from_le_bytes(control) | 0x0700;
-        let _one = OneProcessor::new();
-        schedule(libc::SCHED_FIFO, 99);
-        config.write_all_at(&off.to_le_bytes(), at + 0x18).unwrap();
-        config.write_all_at(&control, at + 0x18).unwrap();
-        schedule(libc::SCHED_OTHER, 0);
+        self.slot.cut_power();
     }
 
     /// Waits until the kernel has forgotten the device.
     pub fn gone(&self) {
         becomes(self.address, false);
     }
-}
-
-/// The guest's second processor switched off, until this is dropped.
-pub struct OneProcessor;
-
-const SECOND: &str = "/sys/devices/system/cpu/cpu1/online";
-
-impl OneProcessor {
-    pub fn new() -> Self {
-        fs::write(SECOND, "0").unwrap();
-        Self
-    }
-}
-
-impl Drop for OneProcessor {
-    fn drop(&mut self) {
-        fs::write(SECOND, "1").unwrap();
-    }
-}
-
-/// Lets this thread run before all others, those of the kernel's interrupts too, or like others.
-#[expect(unsafe_code, reason = "nix does not have it")]
-fn schedule(policy: i32, sched_priority: i32) {
-    let parameters = libc::sched_param { sched_priority };
-    // SAFETY: the kernel reads the structure, which lives as long as the call.
-    let result = unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
-    assert_eq!(result, 0, "{}", io::Error::last_os_error());
 }
 
 /// Waits until the device is there, or is not.

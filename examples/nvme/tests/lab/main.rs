@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "it is shown if a test fails")]
 
+mod survive;
+
 use io_core::{AccessWidth, ErrorKind, Io, PciDevice};
 use lab_guest::{Bound, ByCalls, modes};
 use nvme::{Nvme, Operation, Options};

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "it is shown if a test fails")]
 
+mod survive;
+
 use edu::{Edu, MEMORY_SIZE};
 use io_core::{
     ErrorKind, Io, PciDevice,
