@@ -48,8 +48,8 @@ fn row(contest: &Contest<'_>, what: &str, len: usize) -> Result<()> {
         for _ in 0..passes {
             // SAFETY: the memory outlives the mapping, and there is no reference to it meanwhile.
             let mapping = unsafe { space.map_memory(start, len, DmaOptions::default()) };
-            let unmapped = mapping.and_then(|mapping| mapping.unmap());
-            unmapped.expect("the guest has the memory");
+            let mapping = mapping.expect("the guest has the memory");
+            mapping.unmap().expect("it is mapped");
         }
     };
     let place = (

@@ -170,6 +170,7 @@ fn os_error(what: &str, errno: Errno) -> Error {
 }
 
 /// Why memory cannot be mapped. What is locked is in this field of the kernel's word for it.
+#[cold]
 fn map_error(host: &Host, field: &str, len: usize, iova: Iova, errno: Errno) -> Error {
     let error = os_error(&format!("map {len:#x} bytes for a device at {iova}"), errno);
     match errno {
@@ -210,13 +211,20 @@ fn memlock_hint(limit: u64, locked: u64, needed: u64) -> String {
 
 /// Turns anything but a whole unmapping into an error.
 fn whole(done: nix::Result<u64>, iova: Iova, len: usize) -> Result<()> {
+    if done == Ok(bytes(len)) {
+        return Ok(());
+    }
+    Err(not_whole(done, iova, len))
+}
+
+#[cold]
+fn not_whole(done: nix::Result<u64>, iova: Iova, len: usize) -> Error {
     match done {
-        Ok(done) if done == bytes(len) => Ok(()),
-        Ok(done) => Err(Error::new(
+        Ok(done) => Error::new(
             ErrorKind::Other,
             format!("the kernel unmapped {done:#x} of the {len:#x} bytes at {iova}"),
-        )),
-        Err(errno) => Err(os_error(&format!("unmap {len:#x} bytes at {iova}"), errno)),
+        ),
+        Err(errno) => os_error(&format!("unmap {len:#x} bytes at {iova}"), errno),
     }
 }
 

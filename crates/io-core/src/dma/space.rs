@@ -216,6 +216,7 @@ pub struct DmaSpace {
 pub(super) struct Inner {
     pub(super) ops: Box<dyn DmaOps>,
     limits: DmaLimits,
+    granule: u64,
     free: Mutex<IovaAllocator>,
     /// The address of a granule that was unmapped, and that `free` does not know of yet; 0 if there is none. What is mapped
     /// for one command after the other goes there, without a search.
@@ -230,11 +231,13 @@ impl DmaSpace {
     /// The kernel does not say what the IOMMU can do.
     pub fn new(ops: Box<dyn DmaOps>) -> Result<Self> {
         let limits = ops.limits()?;
-        let free = Mutex::new(IovaAllocator::new(&limits.ranges, limits.granule()));
+        let granule = limits.granule();
+        let free = Mutex::new(IovaAllocator::new(&limits.ranges, granule));
         let spare = AtomicU64::new(0);
         let inner = Arc::new(Inner {
             ops,
             limits,
+            granule,
             free,
             spare,
         });
@@ -327,15 +330,12 @@ impl DmaSpace {
         fixed: Option<Iova>,
         options: DmaOptions,
     ) -> Result<Iova> {
-        let granule = self.inner.limits.granule();
+        let granule = self.inner.granule;
         let bytes = bytes(len);
         let start = u64::try_from(memory.addr()).unwrap_or(u64::MAX);
         // A granule is a power of two.
         if len == 0 || (bytes | start) & (granule - 1) != 0 {
-            let message = format!(
-                "cannot map {len:#x} bytes at {memory:p}: an IOMMU maps whole pages of {granule:#x} bytes"
-            );
-            return Err(Error::new(ErrorKind::InvalidInput, message));
+            return Err(not_whole_pages(memory, len, granule));
         }
         let iova = match fixed {
             Some(at) => reached(at, bytes, options)?,
@@ -351,22 +351,28 @@ impl DmaSpace {
 
     /// Takes addresses for so many bytes.
     fn choose(&self, bytes: u64, options: DmaOptions) -> Result<Iova> {
-        let granule = self.inner.limits.granule();
-        let align = options.pages.huge_bytes().and_then(|huge| {
-            let huge = u64::try_from(huge).ok()?;
-            huge.min(bytes).checked_next_power_of_two()
-        });
-        let align = align.unwrap_or(granule);
-        let bits = options.bits;
-        if bytes == granule && options.iova.is_none() {
+        if bytes == self.inner.granule && options.iova.is_none() {
             match self.inner.spare.swap(0, Ordering::Relaxed) {
                 0 => {}
-                at if beyond(Iova::new(at), bytes, bits) => {
+                at if beyond(Iova::new(at), bytes, options.bits) => {
                     self.inner.free().free(Iova::new(at), bytes);
                 }
                 at => return Ok(Iova::new(at)),
             }
         }
+        self.search(bytes, options)
+    }
+
+    /// Takes addresses for so many bytes from those that are free.
+    // Apart, so that the way without a search is short.
+    #[inline(never)]
+    fn search(&self, bytes: u64, options: DmaOptions) -> Result<Iova> {
+        let align = options.pages.huge_bytes().and_then(|huge| {
+            let huge = u64::try_from(huge).ok()?;
+            huge.min(bytes).checked_next_power_of_two()
+        });
+        let align = align.unwrap_or(self.inner.granule);
+        let bits = options.bits;
         let mut free = self.inner.free();
         let taken = match options.iova {
             Some(at) if beyond(at, bytes, bits) => Err(NoIova::Beyond {
@@ -396,7 +402,7 @@ impl Inner {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let spare = self.spare.swap(0, Ordering::Relaxed);
         if spare != 0 {
-            free.free(Iova::new(spare), self.limits.granule());
+            free.free(Iova::new(spare), self.granule);
         }
         free
     }
@@ -408,7 +414,7 @@ impl Inner {
             return Ok(());
         }
         let (at, len) = (iova.raw(), bytes(len));
-        let free = if at != 0 && len == self.limits.granule() {
+        let free = if at != 0 && len == self.granule {
             let spare = self.spare.swap(at, Ordering::Relaxed);
             (spare != 0).then_some(spare)
         } else {
@@ -419,6 +425,14 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+#[cold]
+fn not_whole_pages(memory: *mut u8, len: usize, granule: u64) -> Error {
+    let message = format!(
+        "cannot map {len:#x} bytes at {memory:p}: an IOMMU maps whole pages of {granule:#x} bytes"
+    );
+    Error::new(ErrorKind::InvalidInput, message)
 }
 
 fn bytes(len: usize) -> u64 {
