@@ -8,10 +8,12 @@
 
 use clap::Parser;
 use edu::{Edu, MEMORY_SIZE, soak::Soak};
-use io_core::{Error, ErrorKind, Result, event::Ending, pci::PciAddress, recovery::until_gone};
+use io_core::{
+    Error, ErrorKind, PciDevice, Result, event::Ending, pci::PciAddress, recovery::until_gone,
+};
+use outboard::{Backend, Opened, open_on};
 use pci_host::Host;
 use std::{error::Error as _, process::ExitCode, time::Duration};
-use vfio_backend::{IommuMode, VfioContext, VfioDevice};
 
 /// It was let go of because somebody wants it.
 const WANTED_BACK: u8 = 3;
@@ -31,12 +33,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
     5 if it gave wrong results."
 )]
 struct Arguments {
-    /// The device, bound to vfio-pci, such as 00:03.0
+    /// The device, bound to vfio-pci or uio_pci_generic, or to no driver, such as 00:03.0
     #[arg(value_name = "DEV")]
     device: PciAddress,
-    /// The kernel's interface to the IOMMU: auto, type1 or iommufd
-    #[arg(long, default_value = "auto")]
-    mode: IommuMode,
+    /// What carries it: iommufd, type1, uio or sysfs; if it is not said, what fits
+    #[arg(long)]
+    backend: Option<Backend>,
     /// Let it compute and copy for so many seconds, and check all that it does, also when it is lost meanwhile
     #[arg(long, value_name = "SECONDS")]
     soak: Option<u64>,
@@ -61,36 +63,37 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let context = VfioContext::new(&Host::system(), arguments.mode)?;
-    let device = context.open(arguments.device)?;
+    let Opened {
+        device,
+        backend,
+        reason,
+    } = open_on(&Host::system(), arguments.device, arguments.backend)?;
     if let Some(seconds) = arguments.soak {
-        return soak(&device, Duration::from_secs(seconds));
+        return soak(&*device, Duration::from_secs(seconds));
     }
-    let mut edu = Edu::new(&device)?;
+    let mut edu = Edu::new(&*device)?;
     let (major, minor) = edu.version();
-    println!(
-        "edu {major}.{minor} at {}, by {}",
-        arguments.device,
-        context.mode()
-    );
+    let address = arguments.device;
+    println!("edu {major}.{minor} at {address}, by {backend}: {reason}");
 
     edu.check_liveness(0x1234_5678)?;
     println!("alive");
     println!("polled: 10! = {}", edu.factorial(10)?);
-    copy_there_and_back(&edu)?;
-    println!("polled: {MEMORY_SIZE} bytes copied there and back");
-
+    copy_there_and_back(&*device, &edu, "polled")?;
+    if device.interrupts().is_none() {
+        println!("no interrupts come by {backend}");
+        return Ok(ExitCode::SUCCESS);
+    }
     let kind = edu.use_interrupt()?;
     edu.raise(0x8000)?;
     println!("{kind}: raised and acknowledged");
     println!("{kind}: 12! = {}", edu.factorial(12)?);
-    copy_there_and_back(&edu)?;
-    println!("{kind}: {MEMORY_SIZE} bytes copied there and back");
+    copy_there_and_back(&*device, &edu, &kind.to_string())?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Lets the load run until its end, or that of the device.
-fn soak(device: &VfioDevice, time: Duration) -> Result<ExitCode> {
+fn soak(device: &dyn PciDevice, time: Duration) -> Result<ExitCode> {
     let address = device.address();
     let tell = |what: &str| println!("{address}: {what}");
     let mut soak = Soak::new(device, time, tell);
@@ -114,8 +117,12 @@ fn soak(device: &VfioDevice, time: Duration) -> Result<ExitCode> {
     }
 }
 
-/// Fills the device's memory by DMA, and compares what it gives back.
-fn copy_there_and_back(edu: &Edu<'_>) -> Result<()> {
+/// Fills the device's memory by DMA, and compares what it gives back, if it can have memory.
+fn copy_there_and_back(device: &dyn PciDevice, edu: &Edu<'_>, how: &str) -> Result<()> {
+    if device.dma().is_none() {
+        println!("{how}: no memory for it, and so no copies");
+        return Ok(());
+    }
     let there: Vec<u8> = (0..=250).cycle().take(MEMORY_SIZE).collect();
     let mut back = vec![0; MEMORY_SIZE];
     edu.write(0, &there)?;
@@ -125,7 +132,10 @@ fn copy_there_and_back(edu: &Edu<'_>) -> Result<()> {
         .zip(&back)
         .position(|(there, back)| there != back)
     {
-        None => Ok(()),
+        None => {
+            println!("{how}: {MEMORY_SIZE} bytes copied there and back");
+            Ok(())
+        }
         Some(offset) => {
             let message =
                 format!("what came back from the device differs from offset {offset:#x} on");

@@ -10,8 +10,11 @@
 mod bench;
 
 use clap::Parser;
-use io_core::{Error, ErrorKind, Result, event::Ending, pci::PciAddress, recovery::until_gone};
+use io_core::{
+    Error, ErrorKind, PciDevice, Result, event::Ending, pci::PciAddress, recovery::until_gone,
+};
 use nvme::{Nvme, Options, soak::Soak};
+use outboard::{Backend, open_on};
 use pci_host::Host;
 use std::{
     error::Error as _,
@@ -20,7 +23,6 @@ use std::{
     process::ExitCode,
     time::{Duration, Instant},
 };
-use vfio_backend::{IommuMode, VfioContext, VfioDevice};
 
 /// It was let go of because somebody wants it.
 const WANTED_BACK: u8 = 3;
@@ -43,9 +45,9 @@ struct Arguments {
     /// The drive, bound to vfio-pci, such as 04:00.0
     #[arg(value_name = "DEV")]
     device: PciAddress,
-    /// The kernel's interface to the IOMMU: auto, type1 or iommufd
-    #[arg(long, default_value = "auto")]
-    mode: IommuMode,
+    /// What carries it: iommufd or type1, as others give it no memory; if it is not said, what fits
+    #[arg(long)]
+    backend: Option<Backend>,
     /// How many commands are under way at once
     #[arg(long, value_name = "N", default_value_t = 8)]
     depth: u16,
@@ -92,28 +94,28 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let context = VfioContext::new(&Host::system(), arguments.mode)?;
-    let device = context.open(arguments.device)?;
+    let opened = open_on(&Host::system(), arguments.device, arguments.backend)?;
+    let device = &*opened.device;
     if let Some(seconds) = arguments.bench {
         for depth in [1, 8, 32] {
-            let mut nvme = open(&device, depth, arguments)?;
+            let mut nvme = open(device, depth, arguments)?;
             println!("{}", bench::run(&mut nvme, Duration::from_secs(seconds))?);
             nvme.close()?;
         }
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(seconds) = arguments.soak {
-        return soak(&device, Duration::from_secs(seconds), arguments);
+        return soak(device, Duration::from_secs(seconds), arguments);
     }
-    let mut nvme = open(&device, arguments.depth, arguments)?;
-    describe(&nvme, &context, arguments.device)?;
+    let mut nvme = open(device, arguments.depth, arguments)?;
+    describe(&nvme, opened.backend, arguments.device)?;
     transfer(&mut nvme, arguments)?;
     nvme.close()?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Lets the load run until its end, or that of the drive.
-fn soak(device: &VfioDevice, time: Duration, arguments: &Arguments) -> Result<ExitCode> {
+fn soak(device: &dyn PciDevice, time: Duration, arguments: &Arguments) -> Result<ExitCode> {
     let address = arguments.device;
     let options = options(arguments.depth, arguments);
     let blocks = (arguments.lba, arguments.blocks.into());
@@ -148,7 +150,7 @@ fn soak(device: &VfioDevice, time: Duration, arguments: &Arguments) -> Result<Ex
     }
 }
 
-fn open<'d>(device: &'d VfioDevice, depth: u16, arguments: &Arguments) -> Result<Nvme<'d>> {
+fn open<'d>(device: &'d dyn PciDevice, depth: u16, arguments: &Arguments) -> Result<Nvme<'d>> {
     Nvme::new(device, options(depth, arguments))
 }
 
@@ -159,10 +161,10 @@ fn options(depth: u16, arguments: &Arguments) -> Options {
     }
 }
 
-fn describe(nvme: &Nvme<'_>, context: &VfioContext, address: PciAddress) -> Result<()> {
+fn describe(nvme: &Nvme<'_>, backend: Backend, address: PciAddress) -> Result<()> {
     let (info, namespace) = (nvme.info(), nvme.namespace());
     let (major, minor) = nvme.version()?;
-    println!("{address}, by {}: NVMe {major}.{minor}", context.mode());
+    println!("{address}, by {backend}: NVMe {major}.{minor}");
     println!(
         "{}, serial number {}, firmware {}",
         info.model, info.serial, info.firmware

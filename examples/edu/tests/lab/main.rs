@@ -11,6 +11,7 @@ use io_core::{
     irq::InterruptKind::{self, Intx, Msi},
 };
 use lab_guest::{Bound, ByCalls, modes};
+use std::process::Command;
 use vfio_backend::VfioDevice;
 
 /// Runs `test` on both of the lab's edus (docs/lab.md), in each mode that the kernel has.
@@ -139,4 +140,55 @@ fn it_runs_on_a_bar_that_is_reached_by_calls() {
         edu.read(8, &mut back).unwrap();
         assert_eq!(&back, b"there and");
     });
+}
+
+/// What the command says, without its first line, which has the backend and the reason.
+fn said(backend: Option<&str>) -> (String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_edu"));
+    command.arg("00:03.0");
+    if let Some(backend) = backend {
+        command.args(["--backend", backend]);
+    }
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{backend:?}: {error}");
+    eprintln!("{text}");
+    let (first, rest) = text.split_once('\n').unwrap();
+    (first.to_owned(), rest.to_owned())
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn the_command_does_all_that_each_backend_lets_it_do() {
+    let whole = |kind| {
+        format!(
+            "alive\npolled: 10! = 3628800\npolled: 4095 bytes copied there and back\n\
+             {kind}: raised and acknowledged\n{kind}: 12! = 479001600\n{kind}: 4095 bytes copied there and back\n"
+        )
+    };
+    {
+        let _bound = Bound::new("00:03.0");
+        for mode in modes() {
+            let (first, rest) = said(Some(&mode.to_string()));
+            let by = format!("edu 1.0 at 0000:00:03.0, by {mode}: it was asked for");
+            assert_eq!((first, rest), (by, whole("MSI")));
+        }
+        assert_eq!(said(None).1, whole("MSI"));
+    }
+    let none = "polled: no memory for it, and so no copies\n";
+    {
+        let _bound = Bound::to("00:03.0", "uio_pci_generic");
+        let (first, rest) = said(None);
+        let by = "edu 1.0 at 0000:00:03.0, by uio: it is bound to uio_pci_generic";
+        let there = format!(
+            "alive\npolled: 10! = 3628800\n{none}INTx: raised and acknowledged\nINTx: 12! = 479001600\n{}",
+            none.replace("polled", "INTx")
+        );
+        assert_eq!((first.as_str(), rest), (by, there));
+    }
+    let (first, rest) = said(Some("sysfs"));
+    assert_eq!(first, "edu 1.0 at 0000:00:03.0, by sysfs: it was asked for");
+    let there = format!("alive\npolled: 10! = 3628800\n{none}no interrupts come by sysfs\n");
+    assert_eq!(rest, there);
 }

@@ -32,7 +32,7 @@ const MEMORY: u16 = 1 << 1;
 /// The command, with a load of so many seconds.
 fn load(address: &str, mode: IommuMode, seconds: &str) -> Load {
     let mode = mode.to_string();
-    let arguments = [address, "--mode", &mode, "--soak", seconds];
+    let arguments = [address, "--backend", &mode, "--soak", seconds];
     let load = Load::start(env!("CARGO_BIN_EXE_edu"), &arguments);
     thread::sleep(OFF);
     load

@@ -34,7 +34,13 @@ const BUS_MASTER: u16 = 1 << 2;
 fn load(address: &str, mode: IommuMode, options: Options, seconds: &str) -> Load {
     let (mode, depth) = (mode.to_string(), options.depth.to_string());
     let mut arguments = vec![
-        address, "--mode", &mode, "--depth", &depth, "--soak", seconds,
+        address,
+        "--backend",
+        &mode,
+        "--depth",
+        &depth,
+        "--soak",
+        seconds,
     ];
     arguments.extend(["--ledger", LEDGER]);
     if options.interrupts {
