@@ -16,7 +16,9 @@ use std::time::Duration;
 
 /// The entries of the admin queues.
 const ADMIN_ENTRIES: u8 = 16;
-/// How long a command may take.
+/// How long an admin command may take: none of those that there are here does much.
+const ADMIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long any other command may take, and a shutdown.
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A controller that is enabled.
@@ -107,9 +109,9 @@ impl<'d> Controller<'d> {
         let (id, registers) = (self.next_id, self.bar.io::<SIZE>()?);
         self.next_id = self.next_id.wrapping_add(1);
         self.admin.push(id, command)?;
-        let done = match self.admin.wait(registers, COMMAND_TIMEOUT) {
+        let done = match self.admin.wait(registers, ADMIN_TIMEOUT) {
             Ok(Some(done)) => done,
-            Ok(None) => return Err(self.admin.timed_out(COMMAND_TIMEOUT)),
+            Ok(None) => return Err(self.admin.timed_out(ADMIN_TIMEOUT)),
             Err(error) => return Err(self.explain(error)),
         };
         let (address, status) = (self.device.address(), done.status);
@@ -180,12 +182,13 @@ impl<'d> Controller<'d> {
             return self.disable();
         }
         registers.try_update(CC, |cc| cc.with_const_shutdown::<1>())?;
+        let notified = || registers.try_read(CC).is_ok_and(|cc| cc.shutdown() != 0);
         Poll::within(COMMAND_TIMEOUT)
             .try_until(
                 || registers.try_read(CSTS),
                 |csts| match csts {
-                    // Somebody else has reset it meanwhile.
-                    csts if !csts.ready() && csts.shutdown() == 0 => Verdict::Failed,
+                    // It was reset meanwhile, or never heard of it.
+                    csts if csts.shutdown() == 0 && !notified() => Verdict::Failed,
                     csts => Verdict::ready_if(csts.shutdown() == 2),
                 },
             )
@@ -228,7 +231,7 @@ impl<'d> Controller<'d> {
         let enabled = || registers.try_read(CC).is_ok_and(|cc| cc.enable());
         let wanted = |csts: CSTS| match csts {
             csts if csts.fatal() && ready => Verdict::Failed,
-            // Somebody else has reset it meanwhile.
+            // It was reset meanwhile, or never heard of it.
             csts if ready && !csts.ready() && !enabled() => Verdict::Failed,
             csts => Verdict::ready_if(csts.ready() == ready),
         };
