@@ -33,7 +33,7 @@ pub fn rows() -> Vec<Row> {
 
 /// A side that does `$body` in each pass, with `$name` made before.
 macro_rules! run {
-    ($memory:ident, $($name:ident = $value:expr),* => $body:expr) => {
+    ($memory:ident, $($name:pat = $value:expr),* => $body:expr) => {
         Box::new(move |$memory, passes| {
             $(let $name = $value;)*
             for _ in 0..passes {
@@ -44,12 +44,12 @@ macro_rules! run {
 }
 
 fn copy_in(len: usize, width: AccessWidth) -> Run {
-    run!(memory, bar = memory.mmio(), from = memory.bytes(len) =>
+    run!(memory, bar = memory.mmio(), bytes = memory.bytes(len), from = &*bytes =>
         bar.copy_from_slice(0, from, width).expect("in bounds"))
 }
 
 fn copy_out(len: usize, width: AccessWidth) -> Run {
-    run!(memory, bar = memory.mmio(), to = memory.bytes(len) => {
+    run!(memory, bar = memory.mmio(), mut bytes = memory.bytes(len), to = &mut *bytes => {
         bar.copy_to_slice(0, to, width).expect("in bounds");
         black_box(&*to);
     })
@@ -66,11 +66,11 @@ fn system(len: usize, size: &str) -> Vec<Row> {
         let name = format!("system memory, {what}, {size}");
         Row::new(name, Target::Time(1.02), 1, ours)
     };
-    let ours_in: Run = run!(memory, map = memory.sys_mem(), from = memory.bytes(len) => {
+    let ours_in: Run = run!(memory, map = memory.sys_mem(), bytes = memory.bytes(len), from = &*bytes => {
         map.copy_from_slice(0, from, AccessWidth::Auto).expect("in bounds");
         black_box(map.as_ptr().cast::<u8>());
     });
-    let ours_out: Run = run!(memory, map = memory.sys_mem(), to = memory.bytes(len) => {
+    let ours_out: Run = run!(memory, map = memory.sys_mem(), mut bytes = memory.bytes(len), to = &mut *bytes => {
         map.copy_to_slice(0, to, AccessWidth::Auto).expect("in bounds");
         black_box(&*to);
     });
@@ -78,12 +78,12 @@ fn system(len: usize, size: &str) -> Vec<Row> {
         map.fill(0, len, 7, AccessWidth::Auto).expect("in bounds");
         black_box(map.as_ptr().cast::<u8>());
     });
-    let memcpy_in: Run = run!(memory, to = memory.base(), from = memory.bytes(len) => {
+    let memcpy_in: Run = run!(memory, to = memory.base(), bytes = memory.bytes(len), from = &*bytes => {
         // SAFETY: both are as long, and apart.
         unsafe { libc::memcpy(to.cast(), from.as_ptr().cast(), from.len()) };
         black_box(to);
     });
-    let memcpy_out: Run = run!(memory, from = memory.base(), to = memory.bytes(len) => {
+    let memcpy_out: Run = run!(memory, from = memory.base(), mut bytes = memory.bytes(len), to = &mut *bytes => {
         // SAFETY: both are as long, and apart.
         unsafe { libc::memcpy(to.as_mut_ptr().cast(), from.cast(), to.len()) };
         black_box(&*to);
@@ -151,7 +151,7 @@ fn fill_loop<T: Copy + From<u8> + 'static>() -> Run {
 fn bulk() -> Vec<Row> {
     let row = |size, width| {
         let name = format!("device memory, copy from, {size}, beside pci-driver");
-        let rival: Run = run!(memory, bar = memory.pci_driver(), to = memory.bytes(DEVICE) => {
+        let rival: Run = run!(memory, bar = memory.pci_driver(), mut bytes = memory.bytes(DEVICE), to = &mut *bytes => {
             bar.read_bytes(0, to).expect("in bounds");
             black_box(&*to);
         });

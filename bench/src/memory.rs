@@ -1,8 +1,9 @@
 //! The memory that everything works on: a mapping in the place of a BAR, and a buffer.
 #![expect(unsafe_code, reason = "stands in for a backend that maps a BAR")]
 
+use std::cell::{RefCell, RefMut};
 use std::hint::black_box;
-use std::{io, ptr::NonNull, slice};
+use std::{io, ptr::NonNull};
 
 use io_core::{Mmio, MmioRaw, Region, SysMem, SysOrIoMap};
 use memmap2::MmapMut;
@@ -24,7 +25,7 @@ pub type Registers = [ReadWrite<u32>; KNOWN / size_of::<u32>()];
 /// One row is run at a time, by one thread, so that only its own views are in use.
 pub struct Memory {
     mapping: MmapMut,
-    buffer: MmapMut,
+    buffer: RefCell<MmapMut>,
     offsets: [usize; OFFSETS],
 }
 
@@ -37,7 +38,7 @@ impl Memory {
         buffer.fill(2);
         Ok(Self {
             mapping,
-            buffer,
+            buffer: RefCell::new(buffer),
             offsets: std::array::from_fn(|index| index * 8),
         })
     }
@@ -49,7 +50,7 @@ impl Memory {
 
     /// The address of the buffer, of which the compiler knows nothing.
     pub fn buffer(&self) -> *mut u8 {
-        black_box(self.buffer.as_ptr().cast_mut())
+        black_box(self.buffer.borrow_mut().as_mut_ptr())
     }
 
     /// Offsets that are known only when they are read.
@@ -96,11 +97,11 @@ impl Memory {
         unsafe { UniqueMmioPointer::new(registers) }
     }
 
-    /// The first `len` bytes of the buffer. Only one such slice is in use at a time.
-    #[expect(clippy::mut_from_ref, reason = "the buffer is in another mapping")]
-    pub fn bytes(&self, len: usize) -> &mut [u8] {
+    /// The first `len` bytes of the buffer, which nothing else uses then.
+    pub fn bytes(&self, len: usize) -> RefMut<'_, [u8]> {
         let len = black_box(len.min(SIZE));
-        // SAFETY: the buffer has `SIZE` bytes, and a row makes one slice of it.
-        unsafe { slice::from_raw_parts_mut(self.buffer(), len) }
+        RefMut::map(self.buffer.borrow_mut(), |buffer| {
+            black_box(buffer.get_mut(..len).expect("it is that large"))
+        })
     }
 }

@@ -1,9 +1,9 @@
 //! The accessors, written once for every backend.
 
 use crate::{
-    AccessError, AccessErrorKind, AccessWidth, Difference, Fault, IoBackend, IoBase, IoCapable,
-    IoCopyable, KnownSize, Region, TryIoCapable, UntypedRegion, bulk,
-    project::{const_project, error, try_cast, try_project, try_project_region},
+    AccessError, AccessWidth, Difference, IoBackend, IoBase, IoCapable, IoCopyable, KnownSize,
+    Region, TryIoCapable, UntypedRegion, bulk,
+    project::{access_fault, const_project, try_cast, try_project_region, try_read, try_write},
     register::register_accessors,
 };
 
@@ -375,32 +375,3 @@ pub trait Io<'a>: IoBase<'a> {
 
 /// Every view has these accessors, and none can replace one of them by its own.
 impl<'a, V: IoBase<'a>> Io<'a> for V {}
-
-#[inline]
-fn try_read<'a, B: TryIoCapable<U>, T: ?Sized + KnownSize + 'a, U: 'a>(
-    view: B::View<'a, T>,
-    offset: usize,
-) -> Result<U, AccessError> {
-    let part = try_project::<B, T, U>(view, offset)?;
-    B::try_io_read(part).map_err(|fault| access_fault::<B, T, U>(view, offset, fault))
-}
-
-#[inline]
-fn try_write<'a, B: TryIoCapable<U>, T: ?Sized + KnownSize + 'a, U: 'a>(
-    view: B::View<'a, T>,
-    offset: usize,
-    value: U,
-) -> Result<(), AccessError> {
-    let part = try_project::<B, T, U>(view, offset)?;
-    B::try_io_write(part, value).map_err(|fault| access_fault::<B, T, U>(view, offset, fault))
-}
-
-/// The error of the access to the `U` at `offset` that did not get through.
-#[cold]
-fn access_fault<'a, B: IoBackend, T: ?Sized + KnownSize + 'a, U>(
-    view: B::View<'a, T>,
-    offset: usize,
-    fault: Fault,
-) -> AccessError {
-    error::<B, T>(view, AccessErrorKind::Fault(fault), offset, size_of::<U>())
-}

@@ -2,8 +2,8 @@
 #![expect(unsafe_code, reason = "projects views, which backends trust")]
 
 use crate::{
-    AccessError, AccessErrorKind, AccessWidth, IoBackend, KnownSize, Region, Width,
-    access_error::Extent, register::ConstLoc,
+    AccessError, AccessErrorKind, AccessWidth, Fault, IoBackend, KnownSize, Region, TryIoCapable,
+    Width, access_error::Extent, register::ConstLoc,
 };
 use std::ptr;
 
@@ -196,4 +196,35 @@ const fn fits<T>(offset: usize, min_size: usize, min_align: usize) -> bool {
         }
         None => false,
     }
+}
+
+/// Reads the `U` at `offset`, if it is there.
+#[inline]
+pub(crate) fn try_read<'a, B: TryIoCapable<U>, T: ?Sized + KnownSize + 'a, U: 'a>(
+    view: B::View<'a, T>,
+    offset: usize,
+) -> Result<U, AccessError> {
+    let part = try_project::<B, T, U>(view, offset)?;
+    B::try_io_read(part).map_err(|fault| access_fault::<B, T, U>(view, offset, fault))
+}
+
+/// Writes the `U` at `offset`, if it is there.
+#[inline]
+pub(crate) fn try_write<'a, B: TryIoCapable<U>, T: ?Sized + KnownSize + 'a, U: 'a>(
+    view: B::View<'a, T>,
+    offset: usize,
+    value: U,
+) -> Result<(), AccessError> {
+    let part = try_project::<B, T, U>(view, offset)?;
+    B::try_io_write(part, value).map_err(|fault| access_fault::<B, T, U>(view, offset, fault))
+}
+
+/// The error of the access to the `U` at `offset` that did not get through.
+#[cold]
+pub(crate) fn access_fault<'a, B: IoBackend, T: ?Sized + KnownSize + 'a, U>(
+    view: B::View<'a, T>,
+    offset: usize,
+    fault: Fault,
+) -> AccessError {
+    error::<B, T>(view, AccessErrorKind::Fault(fault), offset, size_of::<U>())
 }

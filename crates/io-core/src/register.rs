@@ -57,9 +57,9 @@ mod location;
 use crate::num::Integer;
 
 pub(crate) use accessors::register_accessors;
-pub use field::{BitRange, Bitfield, Effects, Field, FieldAccess, FieldError};
 #[doc(hidden)]
-pub use field::{debug, get, get_bool, put, put_bool, try_put};
+pub use field::debug;
+pub use field::{BitRange, Bitfield, Effects, Field, FieldAccess, FieldError, Fields};
 pub use location::{Absolute, ConstElementLoc, ConstLoc, ElementLoc, IoLoc, RegisterLoc};
 
 /// A register, or an array of them. [`register!`](crate::register!) implements it.

@@ -26,6 +26,15 @@ bitfield! {
         #[w1c] 3:3 done => bool;
         2:0 r#type;
     }
+
+    struct Empty(u8) {}
+
+    struct Conditional(u16) {
+        15:12 first;
+        #[cfg(not(any()))] 11:8 there;
+        #[cfg(any())] 7:4 missing => crate::Missing;
+        3:0 last;
+    }
 }
 
 #[test]
@@ -113,6 +122,15 @@ fn fields_can_be_listed() {
             ("type", 0x07, FieldAccess::ReadWrite),
         ]
     );
+    let conditional: Vec<_> = Conditional::FIELDS
+        .iter()
+        .map(|field| (field.name, field.low, field.width))
+        .collect();
+    assert_eq!(
+        conditional,
+        [("first", 12, 4), ("there", 8, 4), ("last", 0, 4)]
+    );
+    assert_eq!(Empty::FIELDS.iter().count(), 0);
     let small = Small::from(0xff);
     assert!(small.ready() && small.done());
     assert_eq!((small.errors().get(), small.r#type().get()), (3, 7));

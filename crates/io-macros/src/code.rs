@@ -28,6 +28,7 @@ pub(crate) fn bitfield(definition: &Definition, krate: &TokenTree) -> TokenStrea
         lists.add(field);
     }
     lists.write(&mut input);
+    input.word("table").braces(table(&definition.fields));
     let mut code = call(krate, "__bitfield", input);
     code.extend(definition.fields.iter().filter_map(error));
     code
@@ -151,7 +152,6 @@ struct Lists {
     set: Tokens,
     set_bool: Tokens,
     set_from: Tokens,
-    table: Tokens,
 }
 
 impl Lists {
@@ -166,21 +166,6 @@ impl Lists {
         if !matches!(field.access, Access::ReadOnly | Access::ReadToClear) {
             self.add_setters(field, &name, &bits);
         }
-        let access = match field.access {
-            Access::ReadWrite => "ReadWrite",
-            Access::ReadOnly => "ReadOnly",
-            Access::WriteOnly => "WriteOnly",
-            Access::WriteOneToClear => "WriteOneToClear",
-            Access::ReadToClear => "ReadToClear",
-        };
-        let mut entry = Tokens::new();
-        entry
-            .all(&field.attributes.cfg)
-            .string(&name)
-            .number(field.low)
-            .number(field.width)
-            .word(access);
-        self.table.parentheses(entry);
     }
 
     fn add_constants(&mut self, field: &Field, name: &str, bits: &str) {
@@ -210,8 +195,11 @@ impl Lists {
             .all(&attributes.lints)
             .all(&attributes.others)
             .add(field.name.clone());
+        if matches!(field.value, Value::Plain | Value::TryInto(_)) {
+            entry.word(&format!("Bits{}", field.width));
+        }
         if !field.is_bool() {
-            entry.word(&bits_type(field));
+            entry.word(&format!("get{}", field.width));
         }
         entry.number(field.low);
         let list = match &field.value {
@@ -244,16 +232,19 @@ impl Lists {
             .all(&attributes.lints)
             .all(&attributes.others)
             .ident(&format!("with_{name}"), span);
+        let width = field.width;
         if let Value::Plain = field.value {
             entry
                 .ident(&format!("with_const_{name}"), span)
-                .ident(&format!("try_with_{name}"), span);
-        }
-        if !field.is_bool() {
-            entry.word(&bits_type(field));
-        }
-        if let Value::Plain = field.value {
-            entry.number(field.width);
+                .ident(&format!("try_with_{name}"), span)
+                .word(&format!("Bits{width}"))
+                .word(&format!("put{width}"))
+                .word(&format!("put_const{width}"))
+                .number(width);
+        } else if !field.is_bool() {
+            entry
+                .word(&format!("put{width}"))
+                .word(&format!("Bits{width}"));
         }
         entry.number(field.low).string(&format!("{does} {bits}"));
         let list = match &field.value {
@@ -280,16 +271,40 @@ impl Lists {
             ("set", self.set),
             ("set_bool", self.set_bool),
             ("set_from", self.set_from),
-            ("table", self.table),
         ] {
             input.word(name).braces(list);
         }
     }
 }
 
-/// The name of the integer of as many bits as the field has.
-fn bits_type(field: &Field) -> String {
-    format!("Bits{}", field.width)
+/// The fields as the text that io-core's `Fields` reads; one for each, if some are there under conditions.
+fn table(fields: &[Field]) -> Tokens {
+    let mut table = Tokens::new();
+    if fields.iter().all(|field| field.attributes.cfg.is_empty()) {
+        table.string(&fields.iter().map(text).collect::<String>());
+        return table;
+    }
+    let mut parts = Tokens::new();
+    for field in fields {
+        let mut part = Tokens::new();
+        part.all(&field.attributes.cfg).string(&text(field));
+        parts.parentheses(part);
+    }
+    table.string("").word("parts").braces(parts);
+    table
+}
+
+/// A field in the table: `0804-mode;`.
+fn text(field: &Field) -> String {
+    let access = match field.access {
+        Access::ReadWrite => '-',
+        Access::ReadOnly => 'r',
+        Access::WriteOnly => 'w',
+        Access::WriteOneToClear => '1',
+        Access::ReadToClear => 'c',
+    };
+    let (low, width, name) = (field.low, field.width, field.plain_name());
+    format!("{low:02}{width:02}{access}{name};")
 }
 
 /// The bits of a field.

@@ -134,7 +134,7 @@ macro_rules! register_accessors {
         {
             let (view, offset) = (self.as_view(), location.offset());
             let value =
-                $crate::io::try_read::<Self::Backend, Self::Target, L::Storage>(view, offset)?;
+                $crate::project::try_read::<Self::Backend, Self::Target, L::Storage>(view, offset)?;
             Ok(value.into())
         }
 
@@ -154,7 +154,7 @@ macro_rules! register_accessors {
             Self::Backend: $crate::TryIoCapable<L::Storage>,
         {
             let (view, offset) = (self.as_view(), location.offset());
-            $crate::io::try_write::<Self::Backend, Self::Target, L::Storage>(
+            $crate::project::try_write::<Self::Backend, Self::Target, L::Storage>(
                 view,
                 offset,
                 value.into(),
@@ -198,9 +198,9 @@ macro_rules! register_accessors {
         {
             let (view, offset) = (self.as_view(), location.offset());
             let value =
-                $crate::io::try_read::<Self::Backend, Self::Target, L::Storage>(view, offset)?;
+                $crate::project::try_read::<Self::Backend, Self::Target, L::Storage>(view, offset)?;
             let value = f($crate::register::updatable(value.into()));
-            $crate::io::try_write::<Self::Backend, Self::Target, L::Storage>(
+            $crate::project::try_write::<Self::Backend, Self::Target, L::Storage>(
                 view,
                 offset,
                 value.into(),

@@ -11,24 +11,22 @@ macro_rules! __bitfield {
             $(#$constant_cfg:tt)* $RANGE:ident $MASK:ident $SHIFT:ident
             $start:literal $end:literal $mask:literal $bits:literal
         ))* }
-        get { $(($(#$get:tt)* $get_field:ident $get_bits:ident $get_low:literal))* }
+        get { $(($(#$get:tt)* $get_field:ident $get_bits:ident $get_bits_of:ident $get_low:literal))* }
         get_bool { $(($(#$bool:tt)* $bool_field:ident $bool_low:literal $bool_type:ty))* }
-        get_into { $(($(#$into:tt)* $into_field:ident $into_bits:ident $into_low:literal $into_type:ty))* }
-        get_try_into { $(($(#$try:tt)* $try_field:ident $try_bits:ident $try_low:literal $try_type:ty))* }
+        get_into { $(($(#$into:tt)* $into_field:ident $into_bits_of:ident $into_low:literal $into_type:ty))* }
+        get_try_into { $(($(#$try:tt)* $try_field:ident $try_bits:ident $try_bits_of:ident $try_low:literal $try_type:ty))* }
         set { $((
             $(#$set:tt)* $set_with:ident $set_with_const:ident $set_try_with:ident
-            $set_bits:ident $set_width:literal $set_low:literal $set_does:literal
+            $set_bits:ident $set_put:ident $set_put_const:ident $set_width:literal $set_low:literal $set_does:literal
         ))* }
         set_bool { $((
             $(#$with_bool:tt)* $bool_with:ident $with_bool_low:literal $bool_does:literal $with_bool_type:ty
         ))* }
         set_from { $((
             $(#$from:tt)* $from_with:ident
-            $from_bits:ident $from_low:literal $from_does:literal $from_type:ty
+            $from_put:ident $from_bits:ident $from_low:literal $from_does:literal $from_type:ty
         ))* }
-        table { $((
-            $(#$field_cfg:tt)* $field:literal $field_low:literal $field_width:literal $access:ident
-        ))* }
+        table { $table:literal $(parts { $(($(#$field_cfg:tt)* $part:literal))* })? }
     ) => {
         $($attributes)*
         #[allow(non_camel_case_types, reason = "registers are named as in manuals")]
@@ -77,8 +75,8 @@ macro_rules! __bitfield {
             $(
                 $(#$get)*
                 #[inline]
-                $vis fn $get_field(self) -> $crate::register::bits::$get_bits<$storage> {
-                    $crate::register::get(self.inner, $get_low)
+                $vis fn $get_field(self) -> $crate::register::bits::$storage::$get_bits {
+                    $crate::register::bits::$storage::$get_bits_of(self.inner, $get_low)
                 }
             )*
 
@@ -86,7 +84,7 @@ macro_rules! __bitfield {
                 $(#$bool)*
                 #[inline]
                 $vis fn $bool_field(self) -> $bool_type {
-                    $crate::register::get_bool(self.inner, $bool_low)
+                    $crate::register::bits::$storage::get_bit(self.inner, $bool_low)
                 }
             )*
 
@@ -94,9 +92,9 @@ macro_rules! __bitfield {
                 $(#$into)*
                 #[inline]
                 $vis fn $into_field(self) -> $into_type {
-                    let value: $crate::register::bits::$into_bits<$storage> =
-                        $crate::register::get(self.inner, $into_low);
-                    ::core::convert::From::from(value)
+                    ::core::convert::From::from(
+                        $crate::register::bits::$storage::$into_bits_of(self.inner, $into_low),
+                    )
                 }
             )*
 
@@ -106,12 +104,12 @@ macro_rules! __bitfield {
                 $vis fn $try_field(self) -> ::core::result::Result<
                     $try_type,
                     <$try_type as ::core::convert::TryFrom<
-                        $crate::register::bits::$try_bits<$storage>,
+                        $crate::register::bits::$storage::$try_bits,
                     >>::Error,
                 > {
-                    let value: $crate::register::bits::$try_bits<$storage> =
-                        $crate::register::get(self.inner, $try_low);
-                    ::core::convert::TryFrom::try_from(value)
+                    ::core::convert::TryFrom::try_from(
+                        $crate::register::bits::$storage::$try_bits_of(self.inner, $try_low),
+                    )
                 }
             )*
 
@@ -122,10 +120,11 @@ macro_rules! __bitfield {
                 #[must_use]
                 $vis fn $set_with(
                     self,
-                    value: impl ::core::convert::Into<$crate::register::bits::$set_bits<$storage>>,
+                    value: impl ::core::convert::Into<$crate::register::bits::$storage::$set_bits>,
                 ) -> Self {
-                    let value = ::core::convert::Into::into(value);
-                    Self { inner: $crate::register::put(self.inner, $set_low, value) }
+                    Self {
+                        inner: $crate::register::bits::$storage::$set_put(self.inner, $set_low, value),
+                    }
                 }
 
                 #[doc = $set_does]
@@ -135,7 +134,7 @@ macro_rules! __bitfield {
                 #[must_use]
                 $vis const fn $set_with_const<const VALUE: $storage>(self) -> Self {
                     Self {
-                        inner: $crate::register::bits::$set_bits::<$storage>::put::<VALUE>(
+                        inner: $crate::register::bits::$storage::$set_put_const::<VALUE>(
                             self.inner, $set_low,
                         ),
                     }
@@ -149,7 +148,7 @@ macro_rules! __bitfield {
                     self,
                     value: impl ::core::convert::TryInto<$storage>,
                 ) -> ::core::result::Result<Self, $crate::register::FieldError> {
-                    $crate::register::try_put(self.inner, $set_low, $set_width, value)
+                    $crate::register::bits::$storage::try_put(self.inner, $set_low, $set_width, value)
                 }
             )*
 
@@ -159,7 +158,11 @@ macro_rules! __bitfield {
                 #[inline]
                 #[must_use]
                 $vis fn $bool_with(self, value: $with_bool_type) -> Self {
-                    Self { inner: $crate::register::put_bool(self.inner, $with_bool_low, value) }
+                    Self {
+                        inner: $crate::register::bits::$storage::put_bit(
+                            self.inner, $with_bool_low, value,
+                        ),
+                    }
                 }
             )*
 
@@ -169,9 +172,11 @@ macro_rules! __bitfield {
                 #[inline]
                 #[must_use]
                 $vis fn $from_with(self, value: $from_type) -> Self {
-                    let value: $crate::register::bits::$from_bits<$storage> =
+                    let value: $crate::register::bits::$storage::$from_bits =
                         ::core::convert::From::from(value);
-                    Self { inner: $crate::register::put(self.inner, $from_low, value) }
+                    Self {
+                        inner: $crate::register::bits::$storage::$from_put(self.inner, $from_low, value),
+                    }
                 }
             )*
         }
@@ -196,15 +201,8 @@ macro_rules! __bitfield {
         impl $crate::register::Bitfield for $name {
             type Storage = $storage;
             const NAME: &'static str = $text;
-            const FIELDS: &'static [$crate::register::Field] = &[$(
-                $(#$field_cfg)*
-                $crate::register::Field {
-                    name: $field,
-                    low: $field_low,
-                    width: $field_width,
-                    access: $crate::register::FieldAccess::$access,
-                },
-            )*];
+            const TABLE: &'static str = $table;
+            $(const PARTS: &'static [&'static str] = &[$($(#$field_cfg)* $part,)*];)?
         }
 
         $(#$cfg)*
@@ -283,7 +281,7 @@ macro_rules! __location {
             $(#$constant)*
             #[allow(dead_code, non_upper_case_globals, reason = "registers are named as in manuals")]
             $vis const $name: $crate::register::RegisterLoc<$name> =
-                $crate::register::RegisterLoc::new();
+                $crate::register::RegisterLoc(::core::marker::PhantomData);
         )?
 
         $(

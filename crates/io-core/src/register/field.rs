@@ -1,6 +1,6 @@
 //! What is known of the fields of a type, and how they are read, changed and printed.
 
-use crate::num::{Bounded, Integer};
+use crate::num::Integer;
 use std::fmt;
 
 /// A type that [`bitfield!`](crate::bitfield!) or [`register!`](crate::register!) defines.
@@ -10,7 +10,95 @@ pub trait Bitfield: Copy + From<Self::Storage> + 'static {
     /// Its name.
     const NAME: &'static str;
     /// Its fields, in the order of their definition.
-    const FIELDS: &'static [Field];
+    const FIELDS: Fields = Fields::new(Self::PARTS);
+    /// What [`FIELDS`](Self::FIELDS) are made of, which costs the compiler less than they would.
+    #[doc(hidden)]
+    const TABLE: &'static str = "";
+    /// The same, where some fields are there under conditions.
+    #[doc(hidden)]
+    const PARTS: &'static [&'static str] = &[Self::TABLE];
+}
+
+/// The fields of a type.
+///
+/// ```
+/// use io_core::{bitfield, register::Bitfield};
+///
+/// bitfield! {
+///     struct Control(u16) {
+///         11:8 mode;
+///         0:0 enable;
+///     }
+/// }
+///
+/// let names: Vec<_> = Control::FIELDS.iter().map(|field| field.name).collect();
+/// assert_eq!(names, ["mode", "enable"]);
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Fields {
+    /// What comes first: for each field the lowest bit and the number of bits, with two digits each, a letter for the
+    /// access, the name and a semicolon. `0804-mode;0001-enable;`.
+    text: &'static [u8],
+    /// What comes then.
+    parts: &'static [&'static str],
+}
+
+impl Fields {
+    const fn new(parts: &'static [&'static str]) -> Self {
+        Self { text: &[], parts }
+    }
+
+    /// Each of them, in the order of their definition.
+    pub fn iter(self) -> impl Iterator<Item = Field> {
+        let mut fields = self;
+        std::iter::from_fn(move || {
+            let (field, rest) = fields.split_first()?;
+            fields = rest;
+            Some(field)
+        })
+    }
+
+    /// The first one, and the others.
+    const fn split_first(mut self) -> Option<(Field, Self)> {
+        while let ([], [part, parts @ ..]) = (self.text, self.parts) {
+            let text = part.as_bytes();
+            self = Self { text, parts };
+        }
+        let [low_tens, low, width_tens, width, access, rest @ ..] = self.text else {
+            return None;
+        };
+        let mut len = 0;
+        let mut tail = rest;
+        while let [byte, following @ ..] = tail {
+            tail = following;
+            if *byte == b';' {
+                break;
+            }
+            len += 1;
+        }
+        let Ok(name) = std::str::from_utf8(rest.split_at(len).0) else {
+            return None;
+        };
+        let field = Field {
+            name,
+            low: number(*low_tens, *low),
+            width: number(*width_tens, *width),
+            access: match access {
+                b'r' => FieldAccess::ReadOnly,
+                b'w' => FieldAccess::WriteOnly,
+                b'1' => FieldAccess::WriteOneToClear,
+                b'c' => FieldAccess::ReadToClear,
+                _ => FieldAccess::ReadWrite,
+            },
+        };
+        self.text = tail;
+        Some((field, self))
+    }
+}
+
+/// The number that two digits are.
+const fn number(tens: u8, ones: u8) -> u32 {
+    u32::from_be_bytes([0, 0, 0, 10 * (tens - b'0') + (ones - b'0')])
 }
 
 /// A field.
@@ -132,9 +220,9 @@ impl Effects {
     pub(super) const NONE: Self = Self { write: 0, read: 0 };
 
     /// Those of these fields.
-    pub(super) const fn of_fields(mut fields: &[Field]) -> Self {
+    pub(super) const fn of_fields(mut fields: Fields) -> Self {
         let mut effects = Self::NONE;
-        while let [field, rest @ ..] = fields {
+        while let Some((field, rest)) = fields.split_first() {
             match field.access {
                 FieldAccess::ReadWrite | FieldAccess::ReadOnly => {}
                 FieldAccess::WriteOnly | FieldAccess::WriteOneToClear => {
@@ -202,47 +290,17 @@ impl fmt::Display for FieldError {
 
 impl std::error::Error for FieldError {}
 
-/// The `N` bits of `raw` from bit `low` on.
-#[doc(hidden)]
+/// `raw` with `value` in the `width` bits from `low` on; if it fits there. `None` does not even fit in a `T`.
 #[inline]
-pub fn get<T: Integer, const N: u32>(raw: T, low: u32) -> Bounded<T, N> {
-    Bounded::masked((raw >> low).into())
-}
-
-/// The bit `low` of `raw`.
-#[doc(hidden)]
-#[inline]
-pub fn get_bool<T: Integer>(raw: T, low: u32) -> bool {
-    get::<T, 1>(raw, low).into()
-}
-
-/// `raw` with `value` in the `N` bits from `low` on.
-#[doc(hidden)]
-#[inline]
-pub fn put<T: Integer, const N: u32>(raw: T, low: u32, value: Bounded<T, N>) -> T {
-    value.put_in(raw, low)
-}
-
-/// `raw` with `value` in the bit `low`.
-#[doc(hidden)]
-#[inline]
-pub fn put_bool<T: Integer>(raw: T, low: u32, value: bool) -> T {
-    Bounded::<T, 1>::from(value).put_in(raw, low)
-}
-
-/// The value with fields that has `value` in the `width` bits from `low` on, and else is `raw`; if it fits there.
-#[doc(hidden)]
-#[inline]
-pub fn try_put<T: Integer, B: From<T>>(
+pub(super) fn try_put<T: Integer>(
     raw: T,
     low: u32,
     width: u32,
-    value: impl TryInto<T>,
-) -> Result<B, FieldError> {
-    let value = value.try_into().ok();
+    value: Option<T>,
+) -> Result<T, FieldError> {
     let largest = T::MAX >> (T::BITS - width);
     match value {
-        Some(value) if value <= largest => Ok(B::from(raw & !(largest << low) | value << low)),
+        Some(value) if value <= largest => Ok(raw & !(largest << low) | value << low),
         _ => Err(FieldError {
             value: value.map(Into::into),
             width,
@@ -263,7 +321,7 @@ pub fn debug<B: Bitfield>(raw: B::Storage, f: &mut fmt::Formatter<'_>) -> fmt::R
 fn debug_fields(
     name: &str,
     (value, digits): (u64, usize),
-    fields: &[Field],
+    fields: Fields,
     f: &mut fmt::Formatter<'_>,
 ) -> fmt::Result {
     let mut output = f.debug_struct(name);
@@ -271,7 +329,7 @@ fn debug_fields(
         "raw",
         &format_args!("{value:#0width$x}", width = 2 + digits),
     );
-    for field in fields {
+    for field in fields.iter() {
         output.field(field.name, &((value & field.mask()) >> field.low));
     }
     output.finish()

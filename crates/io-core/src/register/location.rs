@@ -70,7 +70,10 @@ impl RegisterBase<Absolute> for Absolute {
 }
 
 /// The location of the register `T`, or of the array of them, at base `B`.
-pub struct RegisterLoc<T, B = Absolute>(PhantomData<fn() -> (T, B)>);
+pub struct RegisterLoc<T, B = Absolute>(
+    // Definitions make it of this: the compiler need not run `new` then.
+    #[doc(hidden)] pub PhantomData<fn() -> (T, B)>,
+);
 
 /// The location of an element of the array of registers `T` at base `B`.
 ///
