@@ -12,10 +12,10 @@ use crate::static_build;
 use crate::stream::{say, stream};
 
 /// How long one test program may take in the guest, in seconds.
-const TEST_SECONDS: u32 = 480;
+const TEST_SECONDS: u32 = 720;
 
 /// How long all lab tests in one guest may take.
-const LAB_SECONDS: &str = "900";
+const LAB_SECONDS: &str = "1200";
 
 /// A virtual machine.
 pub struct Vm {

@@ -57,6 +57,9 @@ fn use_registers(bar: &Revocable<Bar>, done: &Done) {
         io.try_write32(LIVENESS, value).unwrap();
         assert_eq!(io.try_read32(LIVENESS), Ok(!value));
         done.reads.fetch_add(2, Ordering::Relaxed);
+        drop(bar);
+        // QEMU's processors may have no timer for a while that would let others run.
+        thread::yield_now();
     }
 }
 

@@ -166,10 +166,10 @@ fn two_hundred_faults_under_registers_and_dma_leave_nothing_and_nothing_wrong() 
 
 #[test]
 #[ignore = "needs the lab"]
-fn a_hundred_faults_under_bulk_copies_leave_nothing_and_nothing_wrong() {
+fn fifty_faults_under_bulk_copies_leave_nothing_and_nothing_wrong() {
     const LEN: usize = 8 << 10;
 
-    each(IVSHMEM, 100, |device, faults, random| {
+    each(IVSHMEM, 50, |device, faults, random| {
         let bar = device.bar(2).unwrap();
         let io = bar.io::<0>().unwrap();
         let kept: Vec<u8> = (0..=250).cycle().take(LEN).collect();
@@ -199,13 +199,13 @@ fn a_hundred_faults_under_bulk_copies_leave_nothing_and_nothing_wrong() {
 
 #[test]
 #[ignore = "needs the lab"]
-fn a_hundred_times_in_d3_or_without_memory_leave_nothing_and_nothing_wrong() {
+fn fifty_times_in_d3_or_without_memory_leave_nothing_and_nothing_wrong() {
     // VET of an 82574, the type of VLAN frames, and its multicast table (its datasheet, 10.2.2.9 and 10.2.5.16). QEMU's keeps
     // both through D3hot.
     const VET: usize = 0x38;
     const MTA: usize = 0x5200;
 
-    each(NIC, 100, |device, faults, random| {
+    each(NIC, 50, |device, faults, random| {
         let bar = device.bar(0).unwrap();
         let io = bar.io::<0x6000>().unwrap();
         io.try_write32(VET, 0x88a8).unwrap();
