@@ -281,7 +281,10 @@ impl Lists {
 fn table(fields: &[Field]) -> Tokens {
     let mut table = Tokens::new();
     if fields.iter().all(|field| field.attributes.cfg.is_empty()) {
-        table.string(&fields.iter().map(text).collect::<String>());
+        let plain = |field: &Field| matches!(field.access, Access::ReadWrite | Access::ReadOnly);
+        let start = if fields.iter().all(plain) { "=" } else { "" };
+        let fields = fields.iter().map(text).collect::<String>();
+        table.string(&format!("{start}{fields}"));
         return table;
     }
     let mut parts = Tokens::new();

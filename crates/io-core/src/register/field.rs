@@ -37,7 +37,7 @@ pub trait Bitfield: Copy + From<Self::Storage> + 'static {
 #[derive(Debug, Clone, Copy)]
 pub struct Fields {
     /// What comes first: for each field the lowest bit and the number of bits, with two digits each, a letter for the
-    /// access, the name and a semicolon. `0804-mode;0001-enable;`.
+    /// access, the name and a semicolon. `0804-mode;0001-enable;`. An `=` before them: none has effects.
     text: &'static [u8],
     /// What comes then.
     parts: &'static [&'static str],
@@ -61,7 +61,9 @@ impl Fields {
     /// The first one, and the others.
     const fn split_first(mut self) -> Option<(Field, Self)> {
         while let ([], [part, parts @ ..]) = (self.text, self.parts) {
-            let text = part.as_bytes();
+            let text = match part.as_bytes() {
+                [b'=', text @ ..] | text => text,
+            };
             self = Self { text, parts };
         }
         let [low_tens, low, width_tens, width, access, rest @ ..] = self.text else {
@@ -222,6 +224,12 @@ impl Effects {
     /// Those of these fields.
     pub(super) const fn of_fields(mut fields: Fields) -> Self {
         let mut effects = Self::NONE;
+        // Most have none: the compiler need not read all their names then.
+        if let ([], [part]) = (fields.text, fields.parts) {
+            if let [] | [b'=', ..] = part.as_bytes() {
+                return effects;
+            }
+        }
         while let Some((field, rest)) = fields.split_first() {
             match field.access {
                 FieldAccess::ReadWrite | FieldAccess::ReadOnly => {}
