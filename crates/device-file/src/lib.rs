@@ -16,11 +16,17 @@ use nix::{
     errno::Errno,
     libc,
     sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap},
+    unistd::{SysconfVar, sysconf},
 };
 use std::{fmt, fs::File, num::NonZeroUsize, sync::Arc};
 
-/// The smallest page of all processors: what is not at a multiple of it starts no page.
-const PAGE: u64 = 4096;
+/// The size of a page of this machine in bytes: not everywhere is it 4 KiB.
+#[must_use]
+pub fn page_size() -> u64 {
+    let size = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
+    size.and_then(|size| u64::try_from(size).ok())
+        .unwrap_or(4096)
+}
 
 /// An open file with regions of a device in it.
 pub trait RegionFile: AsRef<File> + fmt::Debug + Send + Sync + 'static {}
@@ -53,7 +59,7 @@ pub fn map<F: RegionFile>(file: &Arc<F>, (offset, size): (u64, usize), name: &st
     // SAFETY: it is mapped, readable and writable, for the size that the device reports, as long as the owner
     // lives; nothing makes references to it.
     let bar = unsafe { Bar::mapped(raw, name, owner) };
-    if offset % PAGE != 0 {
+    if offset % page_size() != 0 {
         return Ok(bar);
     }
     let (file, name) = (Arc::clone(file), name.to_owned());

@@ -1,7 +1,7 @@
 //! A PCI device, whoever reaches it.
 
 use crate::{
-    Bar, ConfigSpace, Io, Result,
+    Bar, ConfigSpace, Error, ErrorKind, Io, Result,
     dma::DmaSpace,
     event::DeviceEvents,
     irq::Interrupts,
@@ -58,7 +58,7 @@ pub trait PciDevice: fmt::Debug + Send + Sync {
     ///
     /// The device does not answer.
     fn set_bus_master(&self, on: bool) -> Result<()> {
-        set_command(self.config(), Command::BUS_MASTER, on)
+        set_command(self, Command::BUS_MASTER, on)
     }
 
     /// Switches memory decoding on or off: without it, the device does not answer to accesses to its BARs in memory. It is
@@ -71,7 +71,7 @@ pub trait PciDevice: fmt::Debug + Send + Sync {
     ///
     /// The device does not answer.
     fn set_memory_decode(&self, on: bool) -> Result<()> {
-        set_command(self.config(), Command::MEMORY, on)
+        set_command(self, Command::MEMORY, on)
     }
 
     /// Resets it.
@@ -83,10 +83,17 @@ pub trait PciDevice: fmt::Debug + Send + Sync {
 }
 
 /// Sets these bits of Command, or clears them.
-fn set_command(config: ConfigSpace<'_>, bits: Command, on: bool) -> Result<()> {
+fn set_command(device: &(impl PciDevice + ?Sized), bits: Command, on: bool) -> Result<()> {
     let at = usize::from(Command::OFFSET);
     // 16 bits: Status, which stands behind it, is cleared by writing what was read.
-    let command = Command::from_bits(config.try_read16(at)?);
+    let (config, address) = (device.config(), device.address());
+    let command = config.try_read16(at)?;
+    // What nobody answers is ones, which are not to be written to a device that is back by then.
+    if command == u16::MAX {
+        let message = format!("{address} does not answer");
+        return Err(Error::new(ErrorKind::Lost, message));
+    }
+    let command = Command::from_bits(command);
     let wanted = if on {
         command.with(bits)
     } else {

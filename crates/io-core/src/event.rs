@@ -287,4 +287,15 @@ mod tests {
         device.config().try_write16(6, u16::MAX).unwrap();
         assert!(!device.is_present());
     }
+
+    #[test]
+    fn ones_that_nobody_answered_are_not_written_back_to_command() {
+        let device = Device::new(None);
+        device.config().try_write16(4, u16::MAX).unwrap();
+        let error = device.set_bus_master(false).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Lost);
+        assert_eq!(error.to_string(), "0000:01:00.0 does not answer");
+        assert!(device.set_memory_decode(false).is_err());
+        assert_eq!(device.command(), u16::MAX);
+    }
 }

@@ -43,7 +43,7 @@ impl Host {
     pub fn uio(&self, name: &str) -> Result<UioInfo> {
         let dir = self.uio_dir(name);
         // Of a name that is none, such as `../uio0`, nothing is looked for.
-        if name.contains('/') || !dir.exists() {
+        if matches!(name, "" | "." | "..") || name.contains('/') || !dir.exists() {
             let message = format!("there is no UIO device {name} on this machine");
             let error = Error::new(ErrorKind::NotFound, message);
             return Err(error.with_hint(format!(
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn what_is_not_there_or_makes_no_sense_is_said_to_be() {
         let (root, host) = machine();
-        for name in ["uio0", "../uio/uio3"] {
+        for name in ["uio0", "../uio/uio3", "", ".", ".."] {
             let error = host.uio(name).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::NotFound);
             let message = format!("there is no UIO device {name} on this machine");

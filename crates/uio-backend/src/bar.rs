@@ -4,14 +4,11 @@ use crate::{
     UioNode,
     open::{self, Open},
 };
-use device_file::{FileRegion, map};
+use device_file::{FileRegion, map, page_size};
 use io_core::{Bar, Error, ErrorKind, Result, Width};
 use nix::errno::Errno;
 use pci_host::{BarKind, BarResource};
 use std::{fs::File, path::Path, sync::Arc};
-
-/// What is behind a BAR's bytes within a page.
-const IN_PAGE: u64 = 4095;
 
 /// A file of `/sys` with a BAR in it, which keeps its device open.
 #[derive(Debug)]
@@ -84,9 +81,13 @@ fn file(open: &Arc<Open>, name: &str) -> Result<(Arc<Resource>, std::path::PathB
 /// A BAR, mapped by a file of `/sys`.
 fn by_sysfs(open: &Arc<Open>, file_name: &str, resource: &BarResource, name: &str) -> Result<Bar> {
     let (file, path) = file(open, file_name)?;
-    // The kernel maps whole pages, from the one on that the BAR starts in.
-    let place = (resource.start & IN_PAGE, size(resource, name)?);
+    let place = (in_page(resource.start, page_size()), size(resource, name)?);
     map(&file, place, name).map_err(|error| refused(open, &path, error))
+}
+
+/// How far a BAR starts behind the start of its first page: the kernel maps whole pages, from that one on.
+fn in_page(start: u64, page: u64) -> u64 {
+    start & (page - 1)
 }
 
 /// Why a BAR cannot be mapped by `/sys`.
@@ -99,4 +100,15 @@ fn refused(open: &Open, path: &Path, error: Error) -> Error {
         ));
     }
     open.host.or_lockdown(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_page;
+
+    #[test]
+    fn a_bar_starts_inside_a_page_as_large_as_the_machine_has_them() {
+        assert_eq!(in_page(0xfe88_1200, 0x1000), 0x200);
+        assert_eq!(in_page(0xfe88_1200, 0x1_0000), 0x1200);
+    }
 }

@@ -18,7 +18,7 @@ use std::{
 /// A PCI device, opened through uio_pci_generic or `/sys` alone.
 ///
 /// Cloning it gives another handle to the same open device, which closes with the last of them and of its BARs and
-/// interrupts. Bus mastering is off then.
+/// interrupts. Bus mastering is off then, unless another driver has the device by then.
 #[derive(Debug, Clone)]
 pub struct UioDevice {
     inner: Arc<Inner>,
@@ -41,8 +41,8 @@ impl UioDevice {
     ///
     /// # Errors
     ///
-    /// There is no such device; a driver has it that is none of these; it is open already by this crate; or this user may
-    /// not open its files.
+    /// There is no such device; it is a bridge; a driver has it that is none of these; it is open already by this crate; or
+    /// this user may not open its files.
     pub fn open(host: &Host, address: PciAddress) -> Result<Self> {
         let function = host.function(address)?;
         let uio = host.uio_of(address)?;
@@ -159,6 +159,10 @@ impl PciDevice for UioDevice {
         self.inner.open.set_command(Command::BUS_MASTER, on)
     }
 
+    fn set_memory_decode(&self, on: bool) -> Result<()> {
+        self.inner.open.set_command(Command::MEMORY, on)
+    }
+
     /// Resets it by `/sys`. The kernel restores configuration space; bus mastering is off afterwards.
     fn reset(&self) -> Result<()> {
         let open = &self.inner.open;
@@ -168,6 +172,10 @@ impl PciDevice for UioDevice {
             let message = format!("the kernel knows no way to reset {address} alone");
             Error::new(ErrorKind::Unsupported, message)
         };
+        if !self.is_present() {
+            let message = format!("{address} does not answer");
+            return Err(Error::new(ErrorKind::Lost, message));
+        }
         if !path.exists() {
             return Err(none());
         }

@@ -110,12 +110,7 @@ impl UioInterrupt {
     fn take(&self) -> nix::Result<Option<u64>> {
         let mut count = [0; 4];
         match (&self.file).read(&mut count) {
-            Ok(4) => {
-                let count = u32::from_ne_bytes(count);
-                let seen = self.seen.swap(count, Ordering::Relaxed);
-                let new = count.wrapping_sub(seen);
-                Ok((new > 0).then_some(new.into()))
-            }
+            Ok(4) => Ok(news(&self.seen, u32::from_ne_bytes(count))),
             Ok(_) => Err(Errno::EIO),
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(e) => Err(errno(e)),
@@ -124,12 +119,26 @@ impl UioInterrupt {
 
     fn failed(&self, what: &str, errno: Errno) -> Error {
         let message = format!("cannot {what} the interrupt of {}", self.name);
-        let error = Error::from_os(message, io::Error::from(errno));
         match errno {
-            Errno::EIO => error.with_hint("its driver has let go of the device"),
-            _ => error,
+            Errno::EIO => Error::new(ErrorKind::Lost, message)
+                .with_source(io::Error::from(errno))
+                .with_hint("its driver has let go of the device"),
+            _ => Error::from_os(message, io::Error::from(errno)),
         }
     }
+}
+
+/// How many events there are that nobody has seen, once there were `count`. Of two threads that have read it, the one with
+/// the higher count may come first: what the other has read is no news then.
+fn news(seen: &AtomicU32, count: u32) -> Option<u64> {
+    let new = |seen| {
+        let new = count.wrapping_sub(seen);
+        (new > 0 && new <= u32::MAX / 2).then_some(new)
+    };
+    let before = seen.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seen| {
+        new(seen).map(|_| count)
+    });
+    before.ok().and_then(new).map(u64::from)
 }
 
 fn errno(e: io::Error) -> Errno {
@@ -195,17 +204,15 @@ impl Interrupts for PciIrq {
             let message = format!("vector 0 of {kind} of {address} is enabled already");
             return Err(Error::new(ErrorKind::Busy, message));
         }
-        let interrupt = UioInterrupt::new(&self.open.host, &self.info).and_then(|interrupt| {
-            let intx = Intx {
-                interrupt,
-                open: Arc::clone(&self.open),
-                enabled: Arc::clone(&self.enabled),
-            };
-            intx.unmask()?;
-            Ok(intx)
-        });
-        let interrupt = interrupt.inspect_err(|_| self.enabled.store(false, Ordering::Release))?;
-        Ok(vec![Box::new(interrupt)])
+        let interrupt = UioInterrupt::new(&self.open.host, &self.info)
+            .inspect_err(|_| self.enabled.store(false, Ordering::Release))?;
+        let intx = Intx {
+            interrupt,
+            open: Arc::clone(&self.open),
+            enabled: Arc::clone(&self.enabled),
+        };
+        intx.unmask()?;
+        Ok(vec![Box::new(intx)])
     }
 }
 
@@ -267,5 +274,19 @@ impl Drop for Intx {
             log::warn!("the interrupt stays enabled: {error}");
         }
         self.enabled.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_that_another_thread_has_overtaken_is_no_news() {
+        let seen = AtomicU32::new(u32::MAX - 1);
+        assert_eq!(news(&seen, 1), Some(3), "it counts on beyond 2^32");
+        assert_eq!(news(&seen, 0), None, "read before, and told of after");
+        assert_eq!(news(&seen, 1), None);
+        assert_eq!(news(&seen, 2), Some(1));
     }
 }

@@ -4,9 +4,8 @@ use crate::{
     UioInterrupt,
     open::{self, Open},
 };
-use device_file::map;
+use device_file::{map, page_size};
 use io_core::{Bar, Error, ErrorKind, Result};
-use nix::unistd::{SysconfVar, sysconf};
 use pci_host::{Host, UioInfo, UioMap};
 use std::{fs::File, sync::Arc};
 
@@ -138,9 +137,5 @@ fn describe(map: &UioMap) -> String {
 
 /// Where a map starts in the node's file: each has a page of offsets (uio-howto.rst, "mmap()").
 fn place(map: &UioMap) -> u64 {
-    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
-    let page = page
-        .and_then(|page| u64::try_from(page).ok())
-        .unwrap_or(4096);
-    u64::from(map.index) * page + map.offset
+    (u64::from(map.index) * page_size()).saturating_add(map.offset)
 }

@@ -11,7 +11,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io,
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// The file of configuration space, locked against other users of this crate.
@@ -32,11 +32,18 @@ pub(crate) struct Open {
     config: FileRegion<ConfigFile>,
     /// Whether we have enabled it, and so disable it.
     enabled: bool,
+    /// Held while Command is read and written back, so that no change of another thread's is undone.
+    command: Mutex<()>,
 }
 
 impl Open {
     pub(crate) fn new(host: &Host, function: PciFunction) -> Result<Self> {
         let address = function.address;
+        if function.is_bridge {
+            let message =
+                format!("{address} is a bridge: the devices behind it need its bus mastering");
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
         let path = host.function_file(address, "config");
         let (file, writable) = match open(&path) {
             Ok(file) => (file, true),
@@ -63,6 +70,7 @@ impl Open {
             function,
             config,
             enabled: false,
+            command: Mutex::default(),
         };
         open.enable()?;
         Ok(open)
@@ -74,8 +82,16 @@ impl Open {
 
     /// Sets or clears bits of Command.
     pub(crate) fn set_command(&self, bits: Command, on: bool) -> Result<()> {
+        let changing = self.command.lock();
+        let _changing = changing.unwrap_or_else(PoisonError::into_inner);
         let at = usize::from(Command::OFFSET);
-        let command = Command::from_bits(self.config().try_read16(at)?);
+        let command = self.config().try_read16(at)?;
+        // What nobody answers is ones, which are not to be written to a device that is back by then.
+        if command == u16::MAX {
+            let message = format!("{} does not answer", self.function.address);
+            return Err(Error::new(ErrorKind::Lost, message));
+        }
+        let command = Command::from_bits(command);
         let wanted = if on {
             command.with(bits)
         } else {
@@ -85,8 +101,8 @@ impl Open {
         written.map_err(|e| {
             let error = self.host.or_lockdown(e.into());
             match error.kind() {
-                ErrorKind::PermissionDenied => error,
-                _ if error.errno().is_none() && error.hint().is_none() => {
+                // Opened for reads alone.
+                ErrorKind::Unsupported => {
                     error.with_hint("configuration space is root's to write: run this with sudo")
                 }
                 _ => error,
@@ -105,6 +121,12 @@ impl Open {
         Ok(())
     }
 
+    /// The driver that has the function now, if it is none that had it when it was opened.
+    fn new_driver(&self) -> Option<String> {
+        let now = self.host.function(self.function.address).ok()?.driver;
+        now.filter(|now| Some(now) != self.function.driver.as_ref())
+    }
+
     /// The error of a file of `/sys` that may not be written.
     pub(crate) fn refused(&self, path: &Path, e: io::Error) -> Error {
         let error = Error::from_os(format!("cannot write to {}", path.display()), e);
@@ -118,8 +140,17 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        if let Err(error) = self.set_command(Command::BUS_MASTER, false) {
-            log::warn!("bus mastering stays as it is: {error}");
+        if let Some(driver) = self.new_driver() {
+            log::info!("{} is left as {driver} has it", self.function.address);
+            return;
+        }
+        match self.set_command(Command::BUS_MASTER, false) {
+            // Another may be there by now.
+            Err(error) if error.kind() == ErrorKind::Lost => return,
+            // Nor could it be switched on.
+            Err(error) if error.kind() == ErrorKind::Unsupported => {}
+            Err(error) => log::warn!("bus mastering stays as it is: {error}"),
+            Ok(()) => {}
         }
         let path = self.host.function_file(self.function.address, "enable");
         if self.enabled && fs::write(&path, "0").is_err() {

@@ -4,7 +4,8 @@
 use super::{DmaOptions, DmaPages, DmaSpace, Iova, space::Inner};
 use crate::{Region, Result, SysMem};
 use std::{
-    fmt, mem,
+    fmt,
+    mem::{self, ManuallyDrop},
     ops::{Deref, DerefMut},
     slice,
     sync::Arc,
@@ -46,7 +47,7 @@ impl Drop for Mapped {
     #[inline]
     fn drop(&mut self) {
         if let Err(error) = self.unmap() {
-            log::error!("{error}: the memory stays allocated");
+            log::error!("{error}: devices may reach the memory still");
         }
     }
 }
@@ -158,8 +159,11 @@ impl DmaBuffer {
 
     /// Unmaps, and gives back what it keeps. If that fails it is never freed, because a device may reach it still.
     fn unmap(&mut self) -> Result<Option<DmaBox>> {
-        let kept = self.kept.take();
-        match self.mapped.unmap() {
+        // Nor is it freed if a backend panics.
+        let kept = ManuallyDrop::new(self.kept.take());
+        let unmapped = self.mapped.unmap();
+        let kept = ManuallyDrop::into_inner(kept);
+        match unmapped {
             Ok(()) => Ok(kept),
             Err(error) => {
                 // The pages alone: what is left of the box would keep the device open.
@@ -223,6 +227,10 @@ mod tests {
     use super::super::{DmaDirection, DmaLimits, DmaOps, PageSize};
     use super::*;
     use crate::{Error, ErrorKind, sim::SimulatedDma};
+    use std::{
+        panic::{self, AssertUnwindSafe},
+        sync::atomic::{AtomicBool, Ordering},
+    };
 
     /// A kernel that does not unmap.
     #[derive(Debug)]
@@ -332,5 +340,61 @@ mod tests {
         assert_eq!(Arc::strong_count(&open), 2, "the buffer keeps it");
         assert!(buffer.unshare().is_err());
         assert_eq!(Arc::strong_count(&open), 1);
+    }
+
+    /// A kernel that panics instead of unmapping.
+    #[derive(Debug)]
+    struct Panics(SimulatedDma, Arc<AtomicBool>);
+
+    #[derive(Debug)]
+    struct Told(Box<dyn DmaPages>, Arc<AtomicBool>);
+
+    impl Drop for Told {
+        fn drop(&mut self) {
+            self.1.store(true, Ordering::Relaxed);
+        }
+    }
+
+    // SAFETY: the pages are such memory.
+    unsafe impl DmaPages for Told {
+        fn as_ptr(&self) -> *mut u8 {
+            self.0.as_ptr()
+        }
+
+        fn len(&self) -> usize {
+            self.0.len()
+        }
+    }
+
+    impl DmaOps for Panics {
+        fn limits(&self) -> Result<DmaLimits> {
+            self.0.limits()
+        }
+
+        fn pages(&self, len: usize, pages: PageSize) -> Result<Box<dyn DmaPages>> {
+            let freed = Arc::clone(&self.1);
+            Ok(Box::new(Told(self.0.pages(len, pages)?, freed)))
+        }
+
+        unsafe fn map(&self, _: *mut u8, _: usize, _: Iova, _: DmaDirection) -> Result<()> {
+            Ok(())
+        }
+
+        fn unmap(&self, _: Iova, _: usize) -> Result<()> {
+            panic!("stuck")
+        }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "the memory is leaked, as it should be")]
+    fn memory_whose_unmapping_panics_is_not_freed() {
+        let freed = Arc::new(AtomicBool::new(false));
+        let ops = Panics(SimulatedDma::new(), Arc::clone(&freed));
+        let space = DmaSpace::new(Box::new(ops)).expect("limits");
+        let memory = space.allocate(4096, DmaOptions::default());
+        let buffer = memory.and_then(DmaBox::share).expect("mapped");
+        let unmapped = panic::catch_unwind(AssertUnwindSafe(|| buffer.unshare()));
+        assert!(unmapped.is_err());
+        assert!(!freed.load(Ordering::Relaxed));
     }
 }
