@@ -20,9 +20,13 @@
 mod allocator;
 mod buffer;
 mod iova;
+mod ops;
+mod options;
 mod space;
 
 pub use allocator::{IovaAllocator, NoIova};
 pub use buffer::{DmaBox, DmaBuffer, DmaMapping};
 pub use iova::{Iova, IovaRange};
-pub use space::{DmaDirection, DmaLimits, DmaOps, DmaOptions, DmaPages, DmaSpace, PageSize};
+pub use ops::{DmaLimits, DmaOps, DmaPages};
+pub use options::{DmaDirection, DmaOptions, PageSize};
+pub use space::DmaSpace;

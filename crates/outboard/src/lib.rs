@@ -14,7 +14,8 @@
 //! # Who may
 //!
 //! Binding is for root. Opening is for whom the node belongs to: `/dev/vfio/12`, or `/dev/vfio/devices/vfio0` and
-//! `/dev/iommu`, or `/dev/uio0`, which gives only those BARs that it has as maps: more takes root. A rule of udev gives them to a group, in `/etc/udev/rules.d/70-outboard.rules`:
+//! `/dev/iommu`, or `/dev/uio0`, which gives only those BARs that it has as maps: more takes root. A rule of udev gives them
+//! to a group, in `/etc/udev/rules.d/70-outboard.rules`:
 //!
 //! ```text
 //! SUBSYSTEM=="vfio", GROUP="outboard", MODE="0660"
