@@ -1,3 +1,5 @@
+//! Recovery, on a device that is lost at will.
+
 use super::*;
 use crate::{
     Bar, ConfigSpace, Io, dma::DmaSpace, event::DeviceWatch, irq::Interrupts, pci::PciAddress,
