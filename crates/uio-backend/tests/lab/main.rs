@@ -7,6 +7,7 @@
 
 mod lockdown;
 mod physical;
+mod taken;
 
 use io_core::{Bar, ErrorKind, Io, PciDevice, irq::InterruptKind};
 use lab_guest::Bound;
