@@ -78,6 +78,9 @@ impl fmt::Display for Stall {
     }
 }
 
+/// It looks no more often than this.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
@@ -175,7 +178,7 @@ fn watch(shared: &Shared, limit: Duration, mut report: impl FnMut(&Stall)) {
             if state.stop {
                 return;
             }
-            let waited = shared.wake.wait_timeout(state, wait);
+            let waited = shared.wake.wait_timeout(state, wait.max(SHORTEST));
             (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
             continue;
         }

@@ -57,8 +57,10 @@ impl UioDevice {
         }
         let open = Arc::new(Open::new(host, function)?);
         // Who only has the node, and not configuration space, cannot; it was off when the driver took the function.
-        if let Err(error) = open.set_command(Command::BUS_MASTER, false) {
-            log::info!("bus mastering stays as it is: {error}");
+        let set = open.set_command(Command::BUS_MASTER, false);
+        // The kernel has switched it on, unless somebody has had the function enabled before.
+        if let Err(error) = set.and_then(|()| open.set_command(Command::MEMORY, true)) {
+            log::info!("Command stays as it is: {error}");
         }
         let node = uio.map(|uio| UioNode::open_info(host, uio, Some(&open)));
         let node = node.transpose()?;
