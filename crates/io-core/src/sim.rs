@@ -2,7 +2,7 @@
 //!
 //! A [`SimulatedDevice`] is a [`PciDevice`](crate::PciDevice) like any other: a driver cannot tell it from a real one. What is
 //! behind its BARs is a [`Model`], which authors of drivers write for their own devices in a page of code; [`Edu`] is the one
-//! of QEMU's device for teaching. A test makes [`Trouble`] that a real device would make only now and then.
+//! of QEMU's device for teaching, [`Loader`] that of one that is given firmware, and [`Ram`] is a BAR of memory and no more. A test makes [`Trouble`] that a real device would make only now and then.
 //!
 //! ```
 //! use io_core::{Io, PciDevice, Result, sim::{Edu, SimulatedDevice, Trouble}};
@@ -23,6 +23,7 @@ mod device;
 mod dma;
 mod edu;
 mod interrupt;
+mod loader;
 mod ram;
 mod recorder;
 mod trouble;
@@ -30,6 +31,7 @@ mod trouble;
 pub use device::{Model, SimulatedDevice, Wires};
 pub use dma::SimulatedDma;
 pub use edu::Edu;
+pub use loader::Loader;
 pub use ram::Ram;
 pub use recorder::{Access, Recorder};
 pub use trouble::Trouble;

@@ -2,13 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "test code")]
 
 use io_core::{
-    Bar, ErrorKind, Fault, Io, PciDevice, Width,
+    AccessErrorKind, AccessWidth, Bar, ErrorKind, Fault, Io, PciDevice, Width,
     dma::DmaOptions,
     irq::{
         InterruptKind::{Intx, Msi, MsiX},
         Interrupts,
     },
-    sim::{Edu, SimulatedDevice, Trouble},
+    sim::{Edu, Loader, Ram, SimulatedDevice, Trouble},
 };
 use std::time::Duration;
 
@@ -150,7 +150,7 @@ fn what_is_told_to_go_wrong_does_and_ends() {
 
     trouble(Trouble::OnlyWidth(Width::U32));
     let error = io.try_write64(0x80, 0).unwrap_err();
-    assert_eq!(error.kind(), io_core::AccessErrorKind::Fault(Fault::Width));
+    assert_eq!(error.kind(), AccessErrorKind::Fault(Fault::Width));
     device.end_trouble();
     assert!(io.try_write64(0x80, 0).is_ok());
 }
@@ -181,7 +181,60 @@ fn memory_decoding_and_resets_are_as_on_a_bus() {
     let error = io.try_read8(0).unwrap_err();
     assert_eq!(
         error.kind(),
-        io_core::AccessErrorKind::Fault(Fault::Width),
+        AccessErrorKind::Fault(Fault::Width),
         "as QEMU's"
     );
+}
+
+/// The status of a loader that was given this, in these accesses, with this length and sum.
+fn load(firmware: &[u8], width: AccessWidth, length: u32, sum: u32) -> u32 {
+    let address = "0000:01:00.0".parse().unwrap();
+    let device = SimulatedDevice::new(address, Loader::new(0x100, Width::U32));
+    let (registers, memory) = (device.bar(0).unwrap(), device.bar(2).unwrap());
+    let (registers, memory) = (
+        registers.io::<0x10>().unwrap(),
+        memory.io::<0x100>().unwrap(),
+    );
+    assert_eq!(memory.try_read32(0), Ok(u32::MAX), "not held");
+    registers.try_write32(0, 1).unwrap();
+    assert_eq!(registers.try_read32(4), Ok(1));
+    if let Err(error) = memory.copy_from_slice(0, firmware, width) {
+        assert_eq!(error.kind(), AccessErrorKind::Fault(Fault::Width));
+    }
+    registers.try_write32(8, length).unwrap();
+    registers.try_write32(12, sum).unwrap();
+    registers.try_write32(0, 2).unwrap();
+    registers.try_read32(4).unwrap()
+}
+
+#[test]
+fn a_loader_is_ready_with_what_it_was_told_and_fails_otherwise() {
+    let firmware = [1, 0, 0, 0, 2, 0, 0, 0x80];
+    let exact = AccessWidth::Exact(Width::U32);
+    assert_eq!(load(&firmware, exact, 8, 0x8000_0003), 2, "ready");
+    assert_eq!(load(&firmware, exact, 8, 3), 3, "another sum");
+    assert_eq!(load(&firmware, exact, 7, 0x8000_0003), 3, "no whole words");
+    assert_eq!(
+        load(&firmware, exact, 0x104, 0x8000_0003),
+        3,
+        "more than there is"
+    );
+    assert_eq!(
+        load(&firmware, AccessWidth::Auto, 8, 0x8000_0003),
+        3,
+        "by 8 bytes"
+    );
+}
+
+#[test]
+fn a_device_of_memory_forgets_in_a_reset() {
+    let device = SimulatedDevice::new("0000:02:00.0".parse().unwrap(), Ram::new("memory", 64));
+    let bar = device.bar(0).unwrap();
+    assert_eq!(bar.size(), 64);
+    let io = bar.io::<64>().unwrap();
+    io.try_write64(56, 7).unwrap();
+    assert_eq!(io.try_read64(56), Ok(7));
+    device.reset().unwrap();
+    assert_eq!(io.try_read64(56), Ok(0));
+    assert!(device.config().try_read32(0).unwrap() == 0x10ab_1234);
 }

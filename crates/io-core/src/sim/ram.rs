@@ -1,5 +1,6 @@
 //! A simulated region of plain memory.
 
+use super::{Model, Wires};
 use crate::{Fault, Offset, RegionOps, Width};
 use std::sync::{Mutex, PoisonError};
 
@@ -107,5 +108,47 @@ impl RegionOps for Ram {
     fn write(&self, at: Offset, bytes: &[u8]) -> Result<(), Fault> {
         self.lock().access(at, bytes.len())?.copy_from_slice(bytes);
         Ok(())
+    }
+}
+
+/// A device whose BAR 0 is this memory.
+///
+/// ```
+/// use io_core::{Io, PciDevice, sim::{Ram, SimulatedDevice}};
+///
+/// let ram = Ram::new("memory", 0x1000);
+/// let device = SimulatedDevice::new("0000:02:00.0".parse()?, ram);
+/// let bar = device.bar(0)?;
+/// bar.io::<8>()?.try_write64(0, 7)?;
+/// assert_eq!(bar.io::<8>()?.try_read8(0)?, 7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl Model for Ram {
+    fn config(&self) -> Vec<u8> {
+        // 1234:10ab, memory of other kind (class 058000h), with memory decoding on.
+        let mut bytes = vec![0; 256];
+        let header = [
+            0x34, 0x12, 0xab, 0x10, 0x02, 0x00, 0x00, 0x00, 0x01, 0x00, 0x80, 0x05,
+        ];
+        for (to, from) in bytes.iter_mut().zip(header) {
+            *to = from;
+        }
+        bytes
+    }
+
+    fn bars(&self) -> [usize; 6] {
+        [self.size(), 0, 0, 0, 0, 0]
+    }
+
+    fn read(&mut self, _: &Wires<'_>, _: u8, at: Offset, bytes: &mut [u8]) -> Result<(), Fault> {
+        RegionOps::read(self, at, bytes)
+    }
+
+    fn write(&mut self, _: &Wires<'_>, _: u8, at: Offset, bytes: &[u8]) -> Result<(), Fault> {
+        RegionOps::write(self, at, bytes)
+    }
+
+    fn reset(&mut self) {
+        self.lock().bytes.fill(0);
     }
 }
