@@ -61,6 +61,7 @@ mod bar_io;
 pub mod barrier;
 mod bulk;
 mod config_space;
+pub mod contract;
 mod copy;
 mod cursor;
 mod device;

@@ -5,7 +5,10 @@
     reason = "a test fails by panicking, and says what it saw"
 )]
 
-use io_core::ErrorKind;
+use io_core::{
+    ErrorKind, PciDevice,
+    contract::{Verdict, broken, check},
+};
 use lab_guest::Bound;
 use outboard::{Backend, open_on};
 use pci_host::Host;
@@ -76,4 +79,77 @@ fn assert_refused(asked: Backend, now: &str) {
             .unwrap()
             .contains("sudo outboard bind 0000:00:03.0")
     );
+}
+
+/// What is there of a device, by the names in `io_core::contract`, in which nothing is broken.
+fn there(device: &dyn PciDevice, how: &str) -> Vec<&'static str> {
+    let findings = check(device);
+    println!("{} by {how}:", device.address());
+    for finding in &findings {
+        println!("  {finding}");
+    }
+    assert_eq!(broken(&findings).count(), 0, "{how}: {findings:#?}");
+    let kept = findings.iter().filter(|f| f.verdict == Verdict::Kept);
+    kept.map(|finding| finding.what).collect()
+}
+
+/// Each backend's findings of the function, which vfio-pci and uio_pci_generic take as well as no driver.
+fn each_backend(address: &str) -> Vec<(Backend, Vec<&'static str>)> {
+    let full = lab_guest::fact("kernel") == "full";
+    let open = |backend: Backend| {
+        let host = Host::system();
+        let opened = open_on(&host, address.parse().unwrap(), Some(backend)).unwrap();
+        (backend, there(&*opened.device, backend.word()))
+    };
+    let mut all = Vec::new();
+    {
+        let _bound = Bound::new(address);
+        all.extend(full.then(|| open(Backend::Iommufd)));
+        all.push(open(Backend::Type1));
+    }
+    {
+        let _bound = Bound::to(address, "uio_pci_generic");
+        all.push(open(Backend::Uio));
+    }
+    let free = Host::system().function(address.parse().unwrap()).unwrap();
+    if free.driver.is_none() {
+        all.push(open(Backend::Sysfs));
+    }
+    all
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn every_backend_keeps_the_contract_on_each_kind_of_device() {
+    let base = ["configuration space", "bus mastering", "BARs"];
+    // What the device has of it, by lspci and its reset_method: mapped BARs, INTx, MSI, MSI-X, a reset.
+    let devices = [
+        ("00:03.0", [true, true, true, false, false]),
+        ("00:10.0", [true, false, false, false, false]),
+        ("00:11.0", [true, false, false, true, false]),
+        ("00:13.0", [true, false, false, false, false]),
+        ("03:00.0", [true, true, true, true, true]),
+        ("04:00.0", [true, true, false, true, true]),
+    ];
+    for (address, [mapped, intx, msi, msix, reset]) in devices {
+        for (backend, found) in each_backend(address) {
+            let vfio = matches!(backend, Backend::Iommufd | Backend::Type1);
+            let mut expected = base.to_vec();
+            let rest = [
+                ("BARs, mapped", mapped),
+                ("INTx", intx && backend != Backend::Sysfs),
+                ("MSI", msi && vfio),
+                ("MSI-X", msix && vfio),
+                ("DMA", vfio),
+                ("events", vfio),
+                ("reset", reset),
+            ];
+            expected.extend(
+                rest.iter()
+                    .filter(|(_, there)| *there)
+                    .map(|(what, _)| what),
+            );
+            assert_eq!(found, expected, "{address}, {backend}");
+        }
+    }
 }
