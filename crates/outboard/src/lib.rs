@@ -1,7 +1,7 @@
 //! PCI devices in user space, opened by whatever this machine has for it.
 //!
 //! A driver is a function of a `&dyn PciDevice`: it reads and writes registers, waits for interrupts, gives the device
-//! memory. [`open`] finds out what carries that here, and says why it took it.
+//! memory. [`open`] finds out what carries that here, and says why it took it; docs/backends.md has what each can do.
 //!
 //! # What a machine has
 //!

@@ -153,3 +153,35 @@ fn every_backend_keeps_the_contract_on_each_kind_of_device() {
         }
     }
 }
+
+mod noiommu {
+    #![expect(unsafe_code, reason = "opens devices without an IOMMU")]
+
+    use super::{EDU, there};
+    use lab_guest::Bound;
+    use std::fs;
+    use vfio_backend::{IommuMode, UnsafeNoIommu, VfioContext};
+
+    #[test]
+    #[ignore = "needs the lab"]
+    fn vfio_keeps_the_contract_without_an_iommu() {
+        let switch = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode";
+        fs::write(switch, "1").unwrap();
+        for (address, rest) in [
+            (EDU, &["BARs, mapped", "INTx", "MSI", "events"][..]),
+            (
+                "04:00.0",
+                &["BARs, mapped", "INTx", "MSI-X", "events", "reset"],
+            ),
+        ] {
+            let bound = Bound::new(address);
+            // SAFETY: the devices are told no addresses.
+            let mode = IommuMode::NoIommu(unsafe { UnsafeNoIommu::new() });
+            let context = VfioContext::new(&bound.host, mode).unwrap();
+            let device = context.open(bound.address).unwrap();
+            let mut expected = vec!["configuration space", "bus mastering", "BARs"];
+            expected.extend(rest);
+            assert_eq!(there(&device, "noiommu"), expected);
+        }
+    }
+}
