@@ -29,7 +29,7 @@ impl DmaLimits {
     }
 }
 
-/// What a backend does for a [`DmaSpace`].
+/// What a backend does for a [`DmaSpace`](super::DmaSpace).
 pub trait DmaOps: fmt::Debug + Send + Sync {
     /// What the IOMMU can do.
     ///
