@@ -27,7 +27,7 @@ pub fn command(least: Option<u32>, options: &Options) -> Result<Command> {
     let installed = installed();
     let Some(least) = least.filter(|least| installed.is_none_or(|installed| installed < *least))
     else {
-        qemu.arg(PROGRAM).args(processor(options, installed));
+        qemu.arg(PROGRAM).args(processor(options));
         return Ok(qemu);
     };
     if least > OF_DEBIAN_13 {
@@ -46,19 +46,17 @@ pub fn command(least: Option<u32>, options: &Options) -> Result<Command> {
     for data in ["usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu"] {
         qemu.arg("-L").arg(tree.join(data));
     }
-    qemu.args(processor(options, Some(OF_DEBIAN_13)));
+    qemu.args(processor(options));
     Ok(qemu)
 }
 
-/// Who plays the processor. QEMU 10 with a thread for each processor loses the timer of one that is idle, about one run
-/// of the lab tests in six, and the guest hangs; QEMU 7.2 does not.
-fn processor(options: &Options, version: Option<u32>) -> [&'static str; 4] {
-    match version {
-        _ if options.kvm => ["-accel", "kvm", "-cpu", "host"],
-        // Instructions are counted by one thread, too.
-        _ if options.count => ["-accel", "tcg,thread=single", "-cpu", "qemu64"],
-        Some(OF_DEBIAN_13..) => ["-accel", "tcg,thread=single", "-cpu", "qemu64"],
-        _ => ["-accel", "tcg,thread=multi", "-cpu", "qemu64"],
+/// Who plays the processors: one thread all of them. With a thread for each, QEMU loses the timer of one of them, and the
+/// guest hangs: QEMU 10 in about one run of the lab tests in six, and QEMU 7.2 when both are busy for long.
+fn processor(options: &Options) -> [&'static str; 4] {
+    if options.kvm {
+        ["-accel", "kvm", "-cpu", "host"]
+    } else {
+        ["-accel", "tcg,thread=single", "-cpu", "qemu64"]
     }
 }
 
