@@ -22,9 +22,9 @@ use std::{fmt, fs::File, num::NonZeroUsize, sync::Arc};
 
 /// The size of a page of this machine in bytes: not everywhere is it 4 KiB.
 #[must_use]
-pub fn page_size() -> u64 {
+pub fn page_size() -> usize {
     let size = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
-    size.and_then(|size| u64::try_from(size).ok())
+    size.and_then(|size| usize::try_from(size).ok())
         .unwrap_or(4096)
 }
 
@@ -59,7 +59,7 @@ pub fn map<F: RegionFile>(file: &Arc<F>, (offset, size): (u64, usize), name: &st
     // SAFETY: it is mapped, readable and writable, for the size that the device reports, as long as the owner
     // lives; nothing makes references to it.
     let bar = unsafe { Bar::mapped(raw, name, owner) };
-    if offset % page_size() != 0 {
+    if raw.addr() % page_size() != 0 {
         return Ok(bar);
     }
     let (file, name) = (Arc::clone(file), name.to_owned());

@@ -7,5 +7,5 @@
 mod pages;
 mod physical;
 
-pub use pages::{Pages, page_size};
+pub use pages::Pages;
 pub use physical::physical_space;

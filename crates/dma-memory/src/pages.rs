@@ -1,6 +1,7 @@
 //! Memory of this program that a device can be given.
 #![expect(unsafe_code, reason = "promises that the memory is there")]
 
+use device_file::page_size;
 use io_core::{
     Error, ErrorKind, Result,
     dma::{DmaPages, PageSize},
@@ -58,16 +59,6 @@ fn huge(size: &str) -> String {
         "the kernel has no huge pages of this size left: echo 16 | sudo tee \
          /sys/kernel/mm/hugepages/hugepages-{size}/nr_hugepages"
     )
-}
-
-/// The size of the processor's smallest pages.
-#[must_use]
-pub fn page_size() -> usize {
-    nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)
-        .ok()
-        .flatten()
-        .and_then(|size| usize::try_from(size).ok())
-        .unwrap_or(4096)
 }
 
 // SAFETY: the mapping is anonymous and this one's own, and lasts as long as it does.

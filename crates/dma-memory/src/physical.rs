@@ -4,7 +4,8 @@
     reason = "gives devices memory that no IOMMU keeps them in"
 )]
 
-use crate::{Pages, page_size};
+use crate::Pages;
+use device_file::page_size;
 use io_core::{
     Error, ErrorKind, Result,
     dma::{DmaDirection, DmaLimits, DmaOps, DmaPages, DmaSpace, Iova, PageSize},

@@ -50,16 +50,14 @@ impl FromStr for Backend {
     /// use outboard::Backend;
     /// assert_eq!("uio".parse::<Backend>()?, Backend::Uio);
     /// let error = "dpdk".parse::<Backend>().unwrap_err();
-    /// assert_eq!(error.to_string(), "there is no backend \"dpdk\"");
-    /// assert_eq!(error.hint(), Some("there are iommufd, type1, uio, sysfs"));
+    /// assert_eq!(error.to_string(), "dpdk is no backend: iommufd, type1, uio and sysfs are");
     /// # Ok::<(), io_core::Error>(())
     /// ```
     fn from_str(word: &str) -> Result<Self> {
         let mut all = Self::ALL.into_iter();
         all.find(|backend| backend.word() == word).ok_or_else(|| {
-            let message = format!("there is no backend {word:?}");
-            let words = Self::ALL.map(Self::word).join(", ");
-            Error::new(ErrorKind::InvalidInput, message).with_hint(format!("there are {words}"))
+            let message = format!("{word} is no backend: iommufd, type1, uio and sysfs are");
+            Error::new(ErrorKind::InvalidInput, message)
         })
     }
 }

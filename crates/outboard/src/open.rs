@@ -27,13 +27,12 @@ pub struct Opened {
 ///
 /// # Errors
 ///
-/// As for [`open_on`]; or `OUTBOARD_BACKEND` names none.
+/// It is no address; or as for [`open_on`].
 pub fn open(address: &str) -> Result<Opened> {
-    let backend = asked(env::var(VARIABLE).ok())?;
     let address = address.parse::<PciAddress>().map_err(|error| {
         Error::new(ErrorKind::InvalidInput, "no device is named so").with_source(error)
     })?;
-    open_on(&Host::system(), address, backend)
+    open_on(&Host::system(), address, None)
 }
 
 /// The backend that a variable of the environment asks for. An empty one asks for none.
@@ -41,27 +40,30 @@ fn asked(variable: Option<String>) -> Result<Option<Backend>> {
     let word = variable.filter(|word| !word.is_empty());
     let backend = word.map(|word| word.parse::<Backend>()).transpose();
     backend.map_err(|error| {
-        let hint = error.hint().unwrap_or_default().to_owned();
         let message = format!("cannot do what {VARIABLE} asks for");
-        let named = Error::new(ErrorKind::InvalidInput, message);
-        named.with_source(error).with_hint(hint)
+        Error::new(ErrorKind::InvalidInput, message).with_source(error)
     })
 }
 
-/// Opens the device at `address` of this machine, by this backend, or else by the one that fits what the device is bound to.
+/// Opens the device at `address` of this machine, by this backend, or else as [`open`] does.
 ///
 /// # Errors
 ///
-/// There is no such device; it is bound to what the backend cannot use, or to a driver of the kernel's; or the backend cannot
-/// open it. Each says what to do.
+/// There is no such device; it is bound to what the backend cannot use, or to a driver of the kernel's; `OUTBOARD_BACKEND`
+/// names no backend; or the backend cannot open it. Each says what to do.
 pub fn open_on(host: &Host, address: PciAddress, backend: Option<Backend>) -> Result<Opened> {
     let function = host.function(address)?;
-    let fits = fitting(host, &function)?;
-    let (backend, reason) = match backend {
-        None => fits,
-        Some(asked) => {
-            check(host, &function, asked)?;
-            (asked, "it was asked for".to_owned())
+    let asked = match backend {
+        Some(backend) => Some((backend, "it was asked for")),
+        None => {
+            asked(env::var(VARIABLE).ok())?.map(|backend| (backend, "OUTBOARD_BACKEND asks for it"))
+        }
+    };
+    let (backend, reason) = match asked {
+        None => fitting(host, &function)?,
+        Some((backend, why)) => {
+            check(host, &function, backend)?;
+            (backend, why.to_owned())
         }
     };
     let device: Box<dyn PciDevice> = match backend {
@@ -138,11 +140,8 @@ mod tests {
             error.to_string(),
             "cannot do what OUTBOARD_BACKEND asks for"
         );
-        assert_eq!(
-            error.source().unwrap().to_string(),
-            "there is no backend \"vfio\""
-        );
-        assert_eq!(error.hint(), Some("there are iommufd, type1, uio, sysfs"));
+        let why = error.source().unwrap().to_string();
+        assert_eq!(why, "vfio is no backend: iommufd, type1, uio and sysfs are");
     }
 
     #[test]

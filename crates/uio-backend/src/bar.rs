@@ -86,8 +86,8 @@ fn by_sysfs(open: &Arc<Open>, file_name: &str, resource: &BarResource, name: &st
 }
 
 /// How far a BAR starts behind the start of its first page: the kernel maps whole pages, from that one on.
-fn in_page(start: u64, page: u64) -> u64 {
-    start & (page - 1)
+fn in_page(start: u64, page: usize) -> u64 {
+    start % u64::try_from(page).unwrap_or(u64::MAX)
 }
 
 /// Why a BAR cannot be mapped by `/sys`.

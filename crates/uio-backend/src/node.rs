@@ -137,5 +137,8 @@ fn describe(map: &UioMap) -> String {
 
 /// Where a map starts in the node's file: each has a page of offsets (uio-howto.rst, "mmap()").
 fn place(map: &UioMap) -> u64 {
-    (u64::from(map.index) * page_size()).saturating_add(map.offset)
+    let page = u64::try_from(page_size()).unwrap_or(u64::MAX);
+    u64::from(map.index)
+        .saturating_mul(page)
+        .saturating_add(map.offset)
 }

@@ -1,8 +1,7 @@
 //! BARs, mapped as far as the kernel lets them be mapped.
 
 use crate::RegionInfo;
-use device_file::{FileRegion, RegionFile, map};
-use dma_memory::page_size;
+use device_file::{FileRegion, RegionFile, map, page_size};
 use io_core::{Bar, Result, Width};
 use std::sync::Arc;
 

@@ -107,7 +107,7 @@ impl Edu<'_> {
     fn buffer(&self) -> Result<&DmaBuffer> {
         self.buffer.as_ref().ok_or_else(|| {
             let message = format!(
-                "{} reaches no memory: there is no IOMMU",
+                "{} is given no memory here: that takes VFIO, and an IOMMU",
                 self.device.address()
             );
             Error::new(ErrorKind::Unsupported, message)

@@ -298,7 +298,10 @@ fn check(device: &dyn PciDevice, cap: CAP, space: &DmaSpace) -> Result<()> {
 
 fn dma(device: &dyn PciDevice) -> Result<&DmaSpace> {
     device.dma().ok_or_else(|| {
-        let message = format!("{} reaches no memory: there is no IOMMU", device.address());
+        let message = format!(
+            "{} is given no memory here: that takes VFIO, and an IOMMU",
+            device.address()
+        );
         Error::new(ErrorKind::Unsupported, message)
     })
 }
