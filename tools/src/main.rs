@@ -2,15 +2,20 @@
 #![forbid(unsafe_code)]
 
 mod bind;
+mod capabilities;
 mod cli;
+mod columns;
 mod failure;
+mod groups;
 mod list;
 mod load;
 mod names;
 mod progress;
 mod report;
 mod select;
+mod show;
 mod units;
+mod users;
 
 use clap::Parser;
 use cli::{Cli, Command, FwCommand};
@@ -36,6 +41,9 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Result<Report, Failure> {
     match command {
         Command::List(args) => list::run(args),
+        Command::Show(args) => show::run(args),
+        Command::Groups(args) => groups::run(args),
+        Command::Users(args) => users::run(args),
         Command::Bind(args) => bind::bind(args),
         Command::Release(args) => bind::release(args),
         Command::Fw {

@@ -27,6 +27,7 @@
 #![forbid(unsafe_code)]
 
 mod alias;
+mod attached;
 mod bind;
 mod function;
 mod groups;
@@ -41,6 +42,7 @@ mod users;
 
 pub use bind::{Plan, SysfsWrite};
 pub use function::PciFunction;
+pub use groups::{Culprit, IommuGroup, Lack};
 pub use host::Host;
 pub use path::DevicePath;
 pub use resource::{BarKind, BarResource};
