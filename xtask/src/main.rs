@@ -20,6 +20,7 @@ mod error;
 mod extras;
 mod full_kernel;
 mod guest;
+mod guide;
 mod initrd;
 mod instructions;
 mod ivshmem_server;
@@ -52,6 +53,7 @@ enum Cli {
     Bench(bench::Options),
     /// See firmware go into a PCI device, proved from outside (under 20 s after the first set-up)
     Demo,
+    Guide(guide::Options),
 }
 
 fn main() -> ExitCode {
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Cli::Test(options) => (test::run(&options), 1),
         Cli::Bench(options) => (bench::run(&options), 1),
         Cli::Demo => (demo::run(), 1),
+        Cli::Guide(options) => (guide::run(&options), 1),
     };
     let status = status.unwrap_or_else(|error| {
         eprintln!("xtask: {error}");
