@@ -12,7 +12,7 @@ use std::{path::Path, time::Duration};
 /// Binds a device to a driver.
 pub fn bind(args: &BindArgs) -> Result<Report, Failure> {
     let host = Host::system();
-    let function = host.function(args.device)?;
+    let function = args.device.find(&host)?;
     let plan = host.plan_bind(&function, &args.driver)?;
     if args.dry_run {
         return Ok(dry_run("outboard.bind/1", &plan));
@@ -47,7 +47,7 @@ pub fn bind(args: &BindArgs) -> Result<Report, Failure> {
 /// Gives a device back to the kernel's choice of driver.
 pub fn release(args: &ReleaseArgs) -> Result<Report, Failure> {
     let host = Host::system();
-    let function = host.function(args.device)?;
+    let function = args.device.find(&host)?;
     let plan = host.plan_release(&function);
     if args.dry_run {
         return Ok(dry_run("outboard.release/1", &plan));

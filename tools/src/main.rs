@@ -9,6 +9,7 @@ mod load;
 mod names;
 mod progress;
 mod report;
+mod select;
 mod units;
 
 use clap::Parser;
