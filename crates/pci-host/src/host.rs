@@ -3,27 +3,39 @@
 use crate::PciFunction;
 use io_core::{Error, ErrorKind, Result, pci::PciAddress};
 use std::{
+    env,
     fs::{self, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
 };
 
-/// A machine: where its `/sys`, `/dev` and `/proc` are.
+/// A machine: where its `/sys`, `/dev`, `/proc` and `/etc` are.
 #[derive(Debug, Clone)]
 pub struct Host {
     sys: PathBuf,
     dev: PathBuf,
     proc: PathBuf,
+    etc: PathBuf,
+    /// The user's own configuration, which comes before `/etc`.
+    config: Option<PathBuf>,
 }
 
 impl Host {
     /// The machine that this program runs on.
     #[must_use]
     pub fn system() -> Self {
-        Self::at("/")
+        let folder = |name| {
+            env::var_os(name)
+                .map(PathBuf::from)
+                .filter(|f| f.is_absolute())
+        };
+        Self {
+            config: folder("XDG_CONFIG_HOME").or_else(|| Some(folder("HOME")?.join(".config"))),
+            ..Self::at("/")
+        }
     }
 
-    /// A machine whose `sys`, `dev` and `proc` are folders of `root`.
+    /// A machine whose `sys`, `dev`, `proc` and `etc` are folders of `root`.
     #[must_use]
     pub fn at(root: impl AsRef<Path>) -> Self {
         let root = root.as_ref();
@@ -31,6 +43,8 @@ impl Host {
             sys: root.join("sys"),
             dev: root.join("dev"),
             proc: root.join("proc"),
+            etc: root.join("etc"),
+            config: None,
         }
     }
 
@@ -233,8 +247,18 @@ impl Host {
         self.sys.join("class/uio").join(name)
     }
 
+    pub(crate) fn sys(&self) -> &Path {
+        &self.sys
+    }
+
     pub(crate) fn dev(&self) -> &Path {
         &self.dev
+    }
+
+    /// Where the configuration may be, what counts more first.
+    pub(crate) fn config_files(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        let folders = self.config.iter().chain([&self.etc]);
+        folders.map(|folder| folder.join("outboard/config.toml"))
     }
 }
 

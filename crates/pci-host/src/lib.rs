@@ -26,15 +26,24 @@
 //! copy of a machine's `/sys` in some other folder.
 #![forbid(unsafe_code)]
 
+mod alias;
 mod bind;
 mod function;
+mod groups;
 mod host;
 mod node;
+mod path;
 mod resource;
+mod select;
+mod selector;
 mod uio;
+mod users;
 
 pub use bind::{Plan, SysfsWrite};
 pub use function::PciFunction;
 pub use host::Host;
+pub use path::DevicePath;
 pub use resource::{BarKind, BarResource};
+pub use selector::{Ids, ParseSelectorError, Selector};
 pub use uio::{UioInfo, UioMap};
+pub use users::{Code, Finding, UnknownCode};
