@@ -27,12 +27,19 @@ pub struct Vm {
     arguments: &'static [&'static str],
 }
 
-/// The machine of `cargo xtask test`.
-pub const STOCK: &[Vm] = &[Vm {
-    name: "stock",
-    everything: true,
-    arguments: &[],
-}];
+/// The machines of `cargo xtask test`.
+pub const STOCK: &[Vm] = &[
+    Vm {
+        name: "stock",
+        everything: true,
+        arguments: &[],
+    },
+    Vm {
+        name: "udev",
+        everything: false,
+        arguments: &["--udev"],
+    },
+];
 
 /// The machines that `--full` adds.
 pub const FULL: &[Vm] = &[
@@ -62,6 +69,11 @@ pub const FULL: &[Vm] = &[
         name: "lockdown",
         everything: false,
         arguments: &[],
+    },
+    Vm {
+        name: "udev_full",
+        everything: false,
+        arguments: &["--kernel", "full", "--udev"],
     },
     Vm {
         name: "amd",

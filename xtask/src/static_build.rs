@@ -39,10 +39,15 @@ pub fn guide(step: &str) -> Result<PathBuf> {
 /// Builds the program `name` of `package`, optimised.
 fn program(package: &str, name: &str) -> Result<PathBuf> {
     let messages = build(&["build", "--release", "--package", package, "--bin", name])?;
-    let program = messages
+    program_in(&messages)
+        .ok_or_else(|| format!("cargo built {name} and did not say where it is").into())
+}
+
+/// The program that cargo made, by its messages.
+pub fn program_in(messages: &str) -> Option<PathBuf> {
+    messages
         .lines()
-        .find_map(|message| executable(message, false));
-    program.ok_or_else(|| format!("cargo built {name} and did not say where it is").into())
+        .find_map(|message| executable(message, false))
 }
 
 /// Builds the test targets called `lab` of all packages.

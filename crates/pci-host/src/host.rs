@@ -255,6 +255,10 @@ impl Host {
         &self.dev
     }
 
+    pub(crate) fn etc(&self) -> &Path {
+        &self.etc
+    }
+
     /// Where the configuration may be, what counts more first.
     pub(crate) fn config_files(&self) -> impl Iterator<Item = PathBuf> + '_ {
         let folders = self.config.iter().chain([&self.etc]);

@@ -26,6 +26,7 @@
 //! copy of a machine's `/sys` in some other folder.
 #![forbid(unsafe_code)]
 
+mod accounts;
 mod alias;
 mod bind;
 mod function;
