@@ -2,8 +2,11 @@
 #![forbid(unsafe_code)]
 
 mod bind;
+mod capabilities;
 mod cli;
+mod columns;
 mod failure;
+mod groups;
 mod list;
 mod load;
 mod log;
@@ -12,8 +15,10 @@ mod progress;
 mod release;
 mod report;
 mod select;
+mod show;
 mod undo;
 mod units;
+mod users;
 
 use clap::Parser;
 use cli::{Cli, Command, FwCommand};
@@ -43,6 +48,11 @@ fn run(command: &Command) -> Result<Report, Failure> {
         Command::Release(args) => release::run(args),
         Command::Undo(args) => undo::run(args),
         Command::Log => log::run(),
+        Command::Show(args) => show::run(args),
+        Command::Groups(args) => groups::run(args),
+        Command::Users(args) => users::run(args),
+        Command::Bind(args) => bind::bind(args),
+        Command::Release(args) => bind::release(args),
         Command::Fw {
             command: FwCommand::Load(args),
         } => load::run(args),

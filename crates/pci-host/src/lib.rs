@@ -28,6 +28,7 @@
 
 mod accounts;
 mod alias;
+mod attached;
 mod bind;
 mod function;
 mod groups;
@@ -45,6 +46,7 @@ pub use bind::{
     serve_writes,
 };
 pub use function::PciFunction;
+pub use groups::{Culprit, IommuGroup, Lack};
 pub use host::Host;
 pub use path::DevicePath;
 pub use resource::{BarKind, BarResource};
