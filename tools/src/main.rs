@@ -51,8 +51,6 @@ fn run(command: &Command) -> Result<Report, Failure> {
         Command::Show(args) => show::run(args),
         Command::Groups(args) => groups::run(args),
         Command::Users(args) => users::run(args),
-        Command::Bind(args) => bind::bind(args),
-        Command::Release(args) => bind::release(args),
         Command::Fw {
             command: FwCommand::Load(args),
         } => load::run(args),

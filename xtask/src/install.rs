@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::error::{Context, Result};
 use crate::program;
 use crate::static_build::{cargo, workspace};
+use crate::stream::say;
 
 /// Install the command `outboard`, its rules for udev, its group and its documentation
 ///
@@ -87,12 +88,12 @@ pub fn run(options: &Options) -> Result<u8> {
                 "wrote"
             }
         };
-        println!("{word:11} {:04o} {}", file.mode, path.display());
+        say(&format!("{word:11} {:04o} {}", file.mode, path.display()));
     }
     if options.destdir.is_none() && !options.dry_run {
-        println!(
+        say(
             "\nNext, as root, if this machine has systemd; or restart it:\n  systemd-sysusers && systemd-tmpfiles --create \
-             outboard.conf\n  udevadm control --reload\nThen choose devices: docs/udev.md"
+             outboard.conf\n  udevadm control --reload\nThen choose devices: docs/udev.md",
         );
     }
     Ok(0)
