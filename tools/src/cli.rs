@@ -36,8 +36,12 @@ pub enum Command {
     Users(UsersArgs),
     /// Bind a device to vfio-pci, away from the kernel's own driver
     Bind(BindArgs),
-    /// Give a device back to the kernel's own driver
+    /// Give a device back to the driver that it had
     Release(ReleaseArgs),
+    /// Take a bind back, by what the journal says of it
+    Undo(UndoArgs),
+    /// Show the journal: what was bound and can be taken back
+    Log,
     /// Work with firmware
     Fw {
         /// What to do with it.
@@ -154,8 +158,8 @@ pub struct BindArgs {
     #[arg(long, default_value = "vfio-pci")]
     pub driver: String,
 
-    /// How many seconds to wait for the device node
-    #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = units::seconds)]
+    /// How many seconds to wait for the kernel, and for the device node
+    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = units::seconds)]
     pub timeout: Duration,
 
     /// Show what would be written to /sys, and write nothing
@@ -169,6 +173,38 @@ pub struct ReleaseArgs {
     /// The device.
     #[command(flatten)]
     pub device: DeviceArgs,
+
+    /// Give it to this driver of the kernel's own, whatever it had before
+    #[arg(long, value_name = "DRIVER")]
+    pub to: Option<String>,
+
+    /// How many seconds to wait for the kernel
+    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = units::seconds)]
+    pub timeout: Duration,
+
+    /// Show what would be written to /sys, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// The arguments of `undo`.
+#[derive(Debug, Args)]
+pub struct UndoArgs {
+    /// Which entry of the journal, by its number; later ones of the same device are taken back too
+    #[arg(
+        value_name = "ID",
+        conflicts_with = "last",
+        required_unless_present = "last"
+    )]
+    pub id: Option<u64>,
+
+    /// The last entry
+    #[arg(long)]
+    pub last: bool,
+
+    /// How many seconds to wait for the kernel
+    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = units::seconds)]
+    pub timeout: Duration,
 
     /// Show what would be written to /sys, and write nothing
     #[arg(long)]

@@ -9,11 +9,14 @@ mod failure;
 mod groups;
 mod list;
 mod load;
+mod log;
 mod names;
 mod progress;
+mod release;
 mod report;
 mod select;
 mod show;
+mod undo;
 mod units;
 mod users;
 
@@ -27,7 +30,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut logger = env_logger::Builder::from_env("OUTBOARD_LOG");
     if cli.verbose {
-        logger.filter_level(log::LevelFilter::Debug);
+        logger.filter_level(::log::LevelFilter::Debug);
     }
     logger.init();
 
@@ -41,11 +44,13 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Result<Report, Failure> {
     match command {
         Command::List(args) => list::run(args),
+        Command::Bind(args) => bind::run(args),
+        Command::Release(args) => release::run(args),
+        Command::Undo(args) => undo::run(args),
+        Command::Log => log::run(),
         Command::Show(args) => show::run(args),
         Command::Groups(args) => groups::run(args),
         Command::Users(args) => users::run(args),
-        Command::Bind(args) => bind::bind(args),
-        Command::Release(args) => bind::release(args),
         Command::Fw {
             command: FwCommand::Load(args),
         } => load::run(args),

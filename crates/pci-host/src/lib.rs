@@ -26,6 +26,7 @@
 //! copy of a machine's `/sys` in some other folder.
 #![forbid(unsafe_code)]
 
+mod accounts;
 mod alias;
 mod attached;
 mod bind;
@@ -40,7 +41,10 @@ mod selector;
 mod uio;
 mod users;
 
-pub use bind::{Plan, SysfsWrite};
+pub use bind::{
+    Damaged, Done, Entry, Execution, Identity, Journal, Moment, Plan, State, SysfsWrite,
+    serve_writes,
+};
 pub use function::PciFunction;
 pub use groups::{Culprit, IommuGroup, Lack};
 pub use host::Host;
