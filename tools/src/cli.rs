@@ -34,6 +34,8 @@ pub enum Command {
     Groups(GroupsArgs),
     /// Show who uses a device: file systems, networks, processes
     Users(UsersArgs),
+    /// Say what is missing on this machine, or of a device, to drive devices, and what mends it
+    Doctor(DoctorArgs),
     /// Bind a device to vfio-pci, away from the kernel's own driver
     Bind(BindArgs),
     /// Give a device back to the driver that it had
@@ -141,6 +143,26 @@ pub struct UsersArgs {
     /// The device.
     #[command(flatten)]
     pub device: DeviceArgs,
+
+    /// Where it is looked.
+    #[command(flatten)]
+    pub look: LookArgs,
+}
+
+/// The arguments of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// The device, which is named as for `show`; without one, only the machine
+    #[arg(value_name = "DEV")]
+    pub device: Option<Selector>,
+
+    /// Who is to drive it [default: who runs this]
+    #[arg(long)]
+    pub user: Option<String>,
+
+    /// How much memory the driver is to give devices: 4096, 0x1000 or 64M
+    #[arg(long, default_value = "64M", value_parser = units::number)]
+    pub memory: usize,
 
     /// Where it is looked.
     #[command(flatten)]

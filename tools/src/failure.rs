@@ -16,7 +16,7 @@ Exit status:
   5   refused: in use, not bound, or not a device to do this with
   6   what was read back differs from what was written
   7   not done in time
-  9   the machine, its kernel or the device cannot do this
+  9   the machine, its kernel or the device cannot do this; doctor: something is missing
   11  the file cannot be loaded as it is";
 
 /// Why a command failed.
@@ -77,6 +77,12 @@ impl Exit {
             Self::Unsupported => "unsupported",
             Self::InvalidFile => "invalid_file",
         }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
     }
 }
 

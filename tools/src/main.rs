@@ -5,6 +5,7 @@ mod bind;
 mod capabilities;
 mod cli;
 mod columns;
+mod doctor;
 mod failure;
 mod groups;
 mod list;
@@ -34,15 +35,15 @@ fn main() -> ExitCode {
     }
     logger.init();
 
-    let done = run(&cli.command).and_then(|report| report.print(cli.json));
+    let done = run(&cli.command).and_then(|(report, exit)| report.print(cli.json).map(|()| exit));
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(exit) => exit,
         Err(failure) => failure.print(cli.json),
     }
 }
 
-fn run(command: &Command) -> Result<Report, Failure> {
-    match command {
+fn run(command: &Command) -> Result<(Report, ExitCode), Failure> {
+    let report = match command {
         Command::List(args) => list::run(args),
         Command::Bind(args) => bind::run(args),
         Command::Release(args) => release::run(args),
@@ -51,8 +52,10 @@ fn run(command: &Command) -> Result<Report, Failure> {
         Command::Show(args) => show::run(args),
         Command::Groups(args) => groups::run(args),
         Command::Users(args) => users::run(args),
+        Command::Doctor(args) => return doctor::run(args),
         Command::Fw {
             command: FwCommand::Load(args),
         } => load::run(args),
-    }
+    }?;
+    Ok((report, ExitCode::SUCCESS))
 }

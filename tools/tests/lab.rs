@@ -16,6 +16,8 @@ use vfio_backend::VfioDevice;
 
 #[path = "lab/look.rs"]
 mod look;
+#[path = "lab/users.rs"]
+mod users;
 
 // Where the lab has its devices: see `cargo xtask lab -- outboard list`.
 const EDU: &str = "0000:00:03.0";

@@ -12,8 +12,8 @@ use crate::{cache, full_kernel, modules, packages, program};
 /// The package that stands for the distribution's present kernel.
 const META_PACKAGE: &str = "linux-image-amd64";
 
-/// What the guest needs (the first two lines), and the drivers of the devices in the topology.
-const MODULES: [&str; 12] = [
+/// What the guest needs (the first two lines), the drivers of the devices in the topology, and what can be made of these.
+const MODULES: [&str; 15] = [
     "virtio_pci",
     "virtio_console",
     "9p",
@@ -26,6 +26,9 @@ const MODULES: [&str; 12] = [
     "nvme",
     "virtio_net",
     "virtio_rng",
+    "ext4",
+    "bonding",
+    "8021q",
 ];
 
 /// Which kernel to boot.

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A machine: where its `/sys`, `/dev`, `/proc`, `/etc`, `/run` and `/lib` are.
+/// A machine: where its `/sys`, `/dev`, `/proc`, `/etc`, `/run`, `/lib` and `/boot` are.
 #[derive(Debug, Clone)]
 pub struct Host {
     sys: PathBuf,
@@ -20,6 +20,7 @@ pub struct Host {
     config: Option<PathBuf>,
     run: PathBuf,
     lib: PathBuf,
+    boot: PathBuf,
 }
 
 impl Host {
@@ -37,7 +38,7 @@ impl Host {
         }
     }
 
-    /// A machine whose `sys`, `dev`, `proc`, `etc`, `run` and `lib` are folders of `root`.
+    /// A machine whose `sys`, `dev`, `proc`, `etc`, `run`, `lib` and `boot` are folders of `root`.
     #[must_use]
     pub fn at(root: impl AsRef<Path>) -> Self {
         let root = root.as_ref();
@@ -49,6 +50,7 @@ impl Host {
             config: None,
             run: root.join("run"),
             lib: root.join("lib"),
+            boot: root.join("boot"),
         }
     }
 
@@ -253,6 +255,10 @@ impl Host {
 
     pub(crate) fn sys(&self) -> &Path {
         &self.sys
+    }
+
+    pub(crate) fn boot(&self) -> &Path {
+        &self.boot
     }
 
     pub(crate) fn proc(&self) -> &Path {

@@ -30,6 +30,7 @@ mod accounts;
 mod alias;
 mod attached;
 mod bind;
+mod doctor;
 mod function;
 mod groups;
 mod host;
@@ -45,6 +46,7 @@ pub use bind::{
     Damaged, Done, Entry, Execution, Identity, Journal, Moment, Plan, State, SysfsWrite,
     serve_writes,
 };
+pub use doctor::{Account, Check, Needs, Outcome};
 pub use function::PciFunction;
 pub use groups::{Culprit, IommuGroup, Lack};
 pub use host::Host;

@@ -6,6 +6,7 @@
 )]
 
 mod build;
+mod doctor;
 mod groups;
 mod select;
 mod users;
