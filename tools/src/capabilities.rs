@@ -3,7 +3,7 @@
 use crate::units;
 use io_core::pci::{
     Config,
-    capability::{Body, Capability, CapabilityId, PciExpress},
+    capability::{Body, Capability, CapabilityId, PciExpress, ResizableBar},
 };
 use serde_json::{Value, json};
 
@@ -75,6 +75,40 @@ fn number(id: CapabilityId) -> u16 {
 /// What it says. What a vendor makes of a capability is left out, and so are lengths and logs.
 fn lines(body: &Body<'_>) -> Vec<String> {
     match body {
+        Body::PciExpress(express) => express_lines(express),
+        Body::SerialNumber(serial) => vec![serial.to_string()],
+        Body::Acs(acs) => vec![
+            format!("can {}", acs.capabilities),
+            format!("does {}", acs.control),
+        ],
+        Body::Aer(aer) => vec![
+            format!("uncorrectable {}", aer.uncorrectable_status),
+            format!("correctable {}", aer.correctable_status),
+        ],
+        Body::Ari(ari) => vec![
+            format!("next function {}", ari.next_function),
+            ari.control.to_string(),
+        ],
+        Body::SrIov(sr_iov) => vec![
+            format!(
+                "{} of {} virtual functions",
+                sr_iov.num_vfs, sr_iov.total_vfs
+            ),
+            format!(
+                "offset {}, stride {}",
+                sr_iov.first_vf_offset, sr_iov.vf_stride
+            ),
+            format!("device id {:04x}", sr_iov.vf_device_id),
+            sr_iov.control.to_string(),
+        ],
+        Body::PowerManagement(_) | Body::Msi(_) | Body::MsiX(_) => basic_lines(body),
+        other => more_lines(other),
+    }
+}
+
+/// Power and interrupts.
+fn basic_lines(body: &Body<'_>) -> Vec<String> {
+    match body {
         Body::PowerManagement(pm) => vec![
             format!(
                 "version {}, in D{}",
@@ -102,33 +136,7 @@ fn lines(body: &Body<'_>) -> Vec<String> {
             ),
             msi_x.control.to_string(),
         ],
-        Body::PciExpress(express) => express_lines(express),
-        Body::SerialNumber(serial) => vec![serial.to_string()],
-        Body::Acs(acs) => vec![
-            format!("can {}", acs.capabilities),
-            format!("does {}", acs.control),
-        ],
-        Body::Aer(aer) => vec![
-            format!("uncorrectable {}", aer.uncorrectable_status),
-            format!("correctable {}", aer.correctable_status),
-        ],
-        Body::Ari(ari) => vec![
-            format!("next function {}", ari.next_function),
-            ari.control.to_string(),
-        ],
-        Body::SrIov(sr_iov) => vec![
-            format!(
-                "{} of {} virtual functions",
-                sr_iov.num_vfs, sr_iov.total_vfs
-            ),
-            format!(
-                "offset {}, stride {}",
-                sr_iov.first_vf_offset, sr_iov.vf_stride
-            ),
-            format!("device id {:04x}", sr_iov.vf_device_id),
-            sr_iov.control.to_string(),
-        ],
-        other => more_lines(other),
+        _ => Vec::new(),
     }
 }
 
@@ -143,15 +151,7 @@ fn more_lines(body: &Body<'_>) -> Vec<String> {
             format!("{} bits", pasid.max_width),
             pasid.control.to_string(),
         ],
-        Body::ResizableBars(bars) => bars
-            .bars
-            .iter()
-            .map(|bar| {
-                let sizes: Vec<_> = bar.sizes().map(units::size).collect();
-                let now = bar.size().map_or("an unknown size".to_owned(), units::size);
-                format!("BAR {} is {now} of {}", bar.bar, sizes.join(" "))
-            })
-            .collect(),
+        Body::ResizableBars(bars) => bars.bars.iter().copied().map(resizable).collect(),
         Body::Ltr(ltr) => {
             let time = |latency: Option<u64>| {
                 latency.map_or("unknown".to_owned(), |ns| format!("{ns} ns"))
@@ -183,6 +183,12 @@ fn more_lines(body: &Body<'_>) -> Vec<String> {
         )],
         _ => Vec::new(),
     }
+}
+
+fn resizable(bar: ResizableBar) -> String {
+    let sizes: Vec<_> = bar.sizes().map(units::size).collect();
+    let now = bar.size().map_or("an unknown size".to_owned(), units::size);
+    format!("BAR {} is {now} of {}", bar.bar, sizes.join(" "))
 }
 
 fn express_lines(express: &PciExpress) -> Vec<String> {

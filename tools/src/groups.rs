@@ -12,14 +12,15 @@ use serde_json::{Value, json};
 /// Shows the IOMMU groups, or that of a device.
 pub fn run(args: &GroupsArgs) -> Result<Report, Failure> {
     let host = args.look.host();
-    let mut groups = host.iommu_groups()?;
-    if let Some(selector) = &args.device {
-        let function = host.select(selector)?;
-        groups.retain(|group| Some(group.number) == function.iommu_group);
-        if groups.is_empty() {
-            return Err(none(&format!("{} is in no IOMMU group", function.address)));
+    let groups = match &args.device {
+        None => host.iommu_groups()?,
+        Some(selector) => {
+            let function = host.select(selector)?;
+            let group = host.group_of(&function)?;
+            let missing = || none(&format!("{} is in no IOMMU group", function.address));
+            vec![group.ok_or_else(missing)?]
         }
-    }
+    };
     if groups.is_empty() {
         return Err(none("there are no IOMMU groups on this machine"));
     }
@@ -35,15 +36,9 @@ pub fn run(args: &GroupsArgs) -> Result<Report, Failure> {
 }
 
 /// What is said of the group of a device in a page about that, if it is in one.
-pub fn of(host: &Host, function: &PciFunction) -> Result<Option<String>, Failure> {
-    let Some(number) = function.iommu_group else {
-        return Ok(None);
-    };
-    let group = host
-        .iommu_groups()?
-        .into_iter()
-        .find(|group| group.number == number);
-    Ok(group.map(|group| text(host, &group, &Names::read())))
+pub fn of(host: &Host, function: &PciFunction, names: &Names) -> Result<Option<String>, Failure> {
+    let group = host.group_of(function)?;
+    Ok(group.map(|group| text(host, &group, names)))
 }
 
 fn none(message: &str) -> Failure {

@@ -33,7 +33,7 @@ pub fn run(args: &ShowArgs) -> Result<Report, Failure> {
     }
     let mut text = Page(head(&function, &names));
     text.facts(&data_lines(&data, &facts));
-    if let Some(group) = groups::of(&host, &function)? {
+    if let Some(group) = groups::of(&host, &function, &names)? {
         text.part("group", group.lines().map(str::to_owned));
     }
     text.part("BARs", function.bars.iter().map(bar));

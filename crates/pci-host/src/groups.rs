@@ -112,6 +112,19 @@ impl Host {
         numbers.into_iter().map(group).collect()
     }
 
+    /// The IOMMU group of a function, if it is in one.
+    ///
+    /// # Errors
+    ///
+    /// The machine does not show the group's members.
+    pub fn group_of(&self, function: &PciFunction) -> Result<Option<IommuGroup>> {
+        let group = function.iommu_group.map(|number| {
+            let members = self.iommu_group(number)?;
+            Ok(IommuGroup { number, members })
+        });
+        group.transpose()
+    }
+
     /// Which of its members have made a group as large as it is. There are none in a group of one member.
     ///
     /// The kernel puts together what a port without access control services would let talk to each other past the IOMMU: all

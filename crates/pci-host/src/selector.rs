@@ -1,7 +1,7 @@
 //! What names a device: an address, ids, a path, a serial number, what the kernel calls its interface or disk, an alias.
 
 use crate::{DevicePath, PciFunction};
-use io_core::pci::{PciAddress, capability::SerialNumber};
+use io_core::pci::{ParsePciAddressError, PciAddress, capability::SerialNumber};
 use std::{fmt, str::FromStr};
 
 /// What names a device. [`Host::select`](crate::Host::select) finds the one that it names.
@@ -75,65 +75,57 @@ impl FromStr for Selector {
     type Err = ParseSelectorError;
 
     fn from_str(text: &str) -> Result<Self, ParseSelectorError> {
-        let wrong = |why: String| ParseSelectorError(format!("'{text}' names no device: {why}"));
-        if let Some(name) = text.strip_prefix('@') {
-            return named(name).map(Self::Alias).ok_or_else(|| {
-                wrong(
-                    "an alias is an @ and letters, digits, dots, dashes or underscores".to_owned(),
-                )
-            });
+        parse(text).map_err(|why| ParseSelectorError(format!("'{text}' names no device: {why}")))
+    }
+}
+
+/// The selector, or why it is none.
+fn parse(text: &str) -> Result<Selector, String> {
+    if let Some(name) = text.strip_prefix('@') {
+        let alias = named(name).map(Selector::Alias);
+        return alias.ok_or_else(|| "an alias is an @ and a name".to_owned());
+    }
+    let no_name = |kind| format!("after {kind}: comes what the kernel calls it");
+    match text.split_once(':') {
+        Some(("path", path)) => return path.parse().map(Selector::Path),
+        Some(("serial", number)) => return serial(number).map(Selector::Serial),
+        Some((kind @ "net", name)) => {
+            return named(name).map(Selector::Net).ok_or_else(|| no_name(kind));
         }
-        if let Some((kind, rest)) = text.split_once(':') {
-            match kind {
-                "path" => return rest.parse().map(Self::Path).map_err(wrong),
-                "serial" => return serial(rest).map(Self::Serial).map_err(wrong),
-                "net" => {
-                    return named(rest)
-                        .map(Self::Net)
-                        .ok_or_else(|| wrong(no_name(kind)));
-                }
-                "block" => {
-                    return named(rest)
-                        .map(Self::Block)
-                        .ok_or_else(|| wrong(no_name(kind)));
-                }
-                _ => {}
-            }
+        Some((kind @ "block", name)) => {
+            return named(name)
+                .map(Selector::Block)
+                .ok_or_else(|| no_name(kind));
         }
-        if text.contains('.') {
-            let address = text.parse().map_err(|e| wrong(format!("{e}")))?;
-            return Ok(match text.matches(':').count() {
-                1 => Self::ShortAddress(address),
-                _ => Self::Address(address),
-            });
+        _ => {}
+    }
+    if text.contains('.') {
+        let address = text
+            .parse()
+            .map_err(|e: ParsePciAddressError| e.to_string())?;
+        return Ok(match text.matches(':').count() {
+            1 => Selector::ShortAddress(address),
+            _ => Selector::Address(address),
+        });
+    }
+    ids(text).map(Selector::Ids).ok_or_else(|| unclear(text))
+}
+
+/// What to say of a text that has neither the form of an address nor that of ids.
+fn unclear(text: &str) -> String {
+    let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match named(text) {
+        Some(name) => format!("a network interface is named by net:{name}, a disk by block:{name}"),
+        None if text.contains(':') && text.split(':').all(is_number) => {
+            format!("{FOUR_DIGITS}, and an address has its function, such as 01:00.0")
         }
-        if !text.contains(':') {
-            return Err(wrong(match named(text) {
-                Some(name) => {
-                    format!("a network interface is named by net:{name}, a disk by block:{name}")
-                }
-                None => KINDS.to_owned(),
-            }));
-        }
-        let numbers = text
-            .split(':')
-            .all(|part| part.bytes().all(|b| b.is_ascii_hexdigit()));
-        ids(text).map(Self::Ids).ok_or_else(|| {
-            wrong(match numbers {
-                true => format!("{FOUR_DIGITS}, and an address has its function, such as 01:00.0"),
-                false => KINDS.to_owned(),
-            })
-        })
+        None => KINDS.to_owned(),
     }
 }
 
 /// All forms, for what looks like none of them.
 const KINDS: &str = "one looks like 0000:01:00.0, 01:00.0, 8086:10d3, path:0000:00:1c.4/00.0, \
                      serial:00-1b-21-ff-ff-3a-5c-9e, net:eth1, block:nvme0n1 or @alias";
-
-fn no_name(kind: &str) -> String {
-    format!("after {kind}: comes what the kernel calls it")
-}
 
 /// A name as the kernel and the configuration give them, which never leads out of a folder.
 fn named(name: &str) -> Option<String> {

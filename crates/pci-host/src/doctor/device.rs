@@ -1,7 +1,7 @@
 //! What it takes of a device.
 
 use super::{Account, Check, machine};
-use crate::{Host, IommuGroup, PciFunction};
+use crate::{Host, PciFunction};
 use io_core::{Result, pci::PciAddress};
 
 pub(super) fn checks(
@@ -21,61 +21,45 @@ pub(super) fn checks(
 
 fn group(host: &Host, function: &PciFunction) -> Result<Vec<Check>> {
     let address = function.address;
-    let Some(number) = function.iommu_group else {
-        return Ok(vec![match host.gives_groups_late() {
-            true => Check::pass(
-                "group",
-                format!("{address} is in no IOMMU group, and may be once it is bound"),
-            ),
-            false => Check::fail(
-                "group",
-                format!("{address} is in no IOMMU group"),
-                "switch the IOMMU on, or use uio_pci_generic, if you trust the device with all memory",
-            ),
-        }]);
+    let Some(group) = host.group_of(function)? else {
+        return Ok(vec![no_group(host, address)]);
     };
-    let group = IommuGroup {
-        number,
-        members: host.iommu_group(number)?,
-    };
-    let others: Vec<PciAddress> = group
-        .members
-        .iter()
-        .filter(|member| member.address != address && !member.is_bridge)
-        .map(|member| member.address)
+    let number = group.number;
+    let members = group.members.iter().filter(|member| !member.is_bridge);
+    let others = members.map(|member| member.address.to_string());
+    let others: Vec<String> = others
+        .filter(|other| *other != address.to_string())
         .collect();
     if others.is_empty() {
-        return Ok(vec![Check::pass(
-            "group",
-            format!("{address} is alone in IOMMU group {number}"),
-        )]);
+        let sentence = format!("{address} is alone in IOMMU group {number}");
+        return Ok(vec![Check::pass("group", sentence)]);
     }
-    let blockers = host.group_users(function)?;
-    let mut checks = Vec::new();
-    for blocker in &blockers {
-        checks.push(Check::fail(
-            "group",
-            blocker.sentence.clone(),
-            blocker.hint.clone(),
-        ));
-    }
-    if blockers.is_empty() {
-        let shown: Vec<_> = others.iter().map(PciAddress::to_string).collect();
-        let sentence = format!(
-            "{address} shares IOMMU group {number}, and goes only together with {}",
-            shown.join(", ")
-        );
-        checks.push(Check::warn(
-            "group",
-            sentence,
-            "whoever is given one of them is given all",
-        ));
+    let blockers = host.group_users(function)?.into_iter();
+    let mut checks: Vec<Check> = blockers
+        .map(|blocker| Check::fail("group", blocker.sentence, blocker.hint))
+        .collect();
+    if checks.is_empty() {
+        let others = others.join(", ");
+        let sentence =
+            format!("{address} shares IOMMU group {number}, and goes only together with {others}");
+        let mend = "whoever is given one of them is given all";
+        checks.push(Check::warn("group", sentence, mend));
     }
     for culprit in host.culprits(&group) {
         let mend = "another slot may be behind a port that has it; see outboard groups";
         checks.push(Check::warn("acs", culprit.to_string(), mend));
     }
     Ok(checks)
+}
+
+fn no_group(host: &Host, address: PciAddress) -> Check {
+    let sentence = format!("{address} is in no IOMMU group");
+    if host.gives_groups_late() {
+        return Check::pass("group", sentence + ", and may be once it is bound");
+    }
+    let mend =
+        "switch the IOMMU on, or use uio_pci_generic, if you trust the device with all memory";
+    Check::fail("group", sentence, mend)
 }
 
 fn driver(host: &Host, function: &PciFunction) -> Result<Check> {
