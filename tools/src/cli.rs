@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{failure, units};
+use crate::{completions, failure, units};
 use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser};
 use io_core::{AccessWidth, Width};
 use pci_host::{Host, Ids, Selector};
@@ -8,7 +8,7 @@ use std::{path::PathBuf, time::Duration};
 
 /// Drivers for real PCI devices, outside the kernel.
 #[derive(Debug, Parser)]
-#[command(version, after_help = failure::EXIT_CODES)]
+#[command(name = "outboard", version, after_help = failure::EXIT_CODES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -48,6 +48,18 @@ pub enum Command {
         #[command(subcommand)]
         command: FwCommand,
     },
+    /// Print the script by which a shell completes commands and devices
+    ///
+    /// For bash: outboard completions bash | sudo tee /usr/share/bash-completion/completions/outboard
+    Completions {
+        /// The shell
+        shell: completions::Shell,
+    },
+    /// Write the manual pages, which say what --help says, into a folder
+    Man {
+        /// The folder, which is made if it is missing
+        folder: PathBuf,
+    },
 }
 
 /// What to do with firmware.
@@ -64,7 +76,7 @@ pub enum FwCommand {
 #[derive(Debug, Args)]
 pub struct DeviceArgs {
     /// The device: 0000:01:00.0, 01:00.0, VID:DID[:SUBVID:SUBDID], path:…, serial:…, net:eth1, block:nvme0n1 or @alias
-    #[arg(value_name = "DEV")]
+    #[arg(value_name = "DEV", add = completions::device())]
     pub device: Selector,
 
     /// Refuse it if it does not have these ids, such as 8086:10d3
@@ -91,7 +103,7 @@ impl LookArgs {
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// Only these devices: 0000:01:00.0, 01:00.0, VID:DID[:SUBVID:SUBDID], path:…, serial:…, net:…, block:… or @alias
-    #[arg(value_name = "DEV")]
+    #[arg(value_name = "DEV", add = completions::device())]
     pub devices: Vec<Selector>,
 
     /// Only those of this class: the first digits of its number (02, 0108), or a part of its name (ethernet)
@@ -127,7 +139,7 @@ pub struct ShowArgs {
 #[derive(Debug, Args)]
 pub struct GroupsArgs {
     /// Only that of this device, which is named as for `show`
-    #[arg(value_name = "DEV")]
+    #[arg(value_name = "DEV", add = completions::device())]
     pub device: Option<Selector>,
 
     /// Where it is looked.

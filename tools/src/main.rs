@@ -5,11 +5,13 @@ mod bind;
 mod capabilities;
 mod cli;
 mod columns;
+mod completions;
 mod failure;
 mod groups;
 mod list;
 mod load;
 mod log;
+mod man;
 mod names;
 mod progress;
 mod release;
@@ -27,6 +29,7 @@ use report::Report;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    completions::answer();
     let cli = Cli::parse();
     let mut logger = env_logger::Builder::from_env("OUTBOARD_LOG");
     if cli.verbose {
@@ -54,5 +57,7 @@ fn run(command: &Command) -> Result<Report, Failure> {
         Command::Fw {
             command: FwCommand::Load(args),
         } => load::run(args),
+        Command::Completions { shell } => completions::script(*shell),
+        Command::Man { folder } => man::write(folder),
     }
 }
