@@ -8,7 +8,7 @@ use std::path::Path;
 /// Binds a device to a driver.
 pub fn run(args: &BindArgs) -> Result<Report, Failure> {
     let host = Host::system();
-    let function = host.function(args.device)?;
+    let function = args.device.find(&host)?;
     let plan = host.plan_bind(&function, &args.driver)?;
     if args.dry_run {
         return Ok(dry_run("outboard.bind/1", &plan));

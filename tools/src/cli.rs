@@ -2,7 +2,8 @@
 
 use crate::{failure, units};
 use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser};
-use io_core::{AccessWidth, Width, pci::PciAddress};
+use io_core::{AccessWidth, Width};
+use pci_host::{Ids, Selector};
 use std::{path::PathBuf, time::Duration};
 
 /// Drivers for real PCI devices, outside the kernel.
@@ -53,20 +54,32 @@ pub enum FwCommand {
     Load(LoadArgs),
 }
 
+/// One device.
+#[derive(Debug, Args)]
+pub struct DeviceArgs {
+    /// The device: 0000:01:00.0, 01:00.0, VID:DID[:SUBVID:SUBDID], path:…, serial:…, net:eth1, block:nvme0n1 or @alias
+    #[arg(value_name = "DEV")]
+    pub device: Selector,
+
+    /// Refuse it if it does not have these ids, such as 8086:10d3
+    #[arg(long, value_name = "VID:DID")]
+    pub expect: Option<Ids>,
+}
+
 /// The arguments of `list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Only these devices, such as 0000:01:00.0 or 01:00.0
+    /// Only these devices: 0000:01:00.0, 01:00.0, VID:DID[:SUBVID:SUBDID], path:…, serial:…, net:…, block:… or @alias
     #[arg(value_name = "DEV")]
-    pub devices: Vec<PciAddress>,
+    pub devices: Vec<Selector>,
 }
 
 /// The arguments of `bind`.
 #[derive(Debug, Args)]
 pub struct BindArgs {
-    /// The device, such as 0000:01:00.0 or 01:00.0
-    #[arg(value_name = "DEV")]
-    pub device: PciAddress,
+    /// The device.
+    #[command(flatten)]
+    pub device: DeviceArgs,
 
     /// The driver to bind it to
     #[arg(long, default_value = "vfio-pci")]
@@ -84,9 +97,9 @@ pub struct BindArgs {
 /// The arguments of `release`.
 #[derive(Debug, Args)]
 pub struct ReleaseArgs {
-    /// The device, such as 0000:01:00.0 or 01:00.0
-    #[arg(value_name = "DEV")]
-    pub device: PciAddress,
+    /// The device.
+    #[command(flatten)]
+    pub device: DeviceArgs,
 
     /// Give it to this driver of the kernel's own, whatever it had before
     #[arg(long, value_name = "DRIVER")]
@@ -128,9 +141,9 @@ pub struct UndoArgs {
 /// The arguments of `fw load`.
 #[derive(Debug, Args)]
 pub struct LoadArgs {
-    /// The device, such as 0000:01:00.0 or 01:00.0
-    #[arg(value_name = "DEV")]
-    pub device: PciAddress,
+    /// The device.
+    #[command(flatten)]
+    pub device: DeviceArgs,
 
     /// The file to load, as it is
     pub file: PathBuf,

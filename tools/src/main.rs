@@ -11,6 +11,7 @@ mod names;
 mod progress;
 mod release;
 mod report;
+mod select;
 mod undo;
 mod units;
 

@@ -12,7 +12,7 @@ use serde_json::json;
 /// Gives a device back to the driver that it had, or to another one of the kernel's own.
 pub fn run(args: &ReleaseArgs) -> Result<Report, Failure> {
     let host = Host::system();
-    let function = host.function(args.device)?;
+    let function = args.device.find(&host)?;
     let plan = match &args.to {
         Some(driver) => host.plan_release_to(&function, driver)?,
         None => host.plan_release(&function)?,

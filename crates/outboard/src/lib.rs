@@ -26,6 +26,12 @@
 //!
 //! An error of [`open`] says which of these is missing.
 //!
+//! # What a device is called
+//!
+//! Addresses change when cards are added. `open` takes all that [`Selector`](prelude::Selector) does: ids that one device
+//! has (`8086:10d3`), the path through bridges (`path:0000:00:1c.4/00.0`), a serial number, or an alias (`@nic`) that
+//! `/etc/outboard/config.toml` explains.
+//!
 //! # A driver
 //!
 //! ```no_run
@@ -58,4 +64,5 @@ pub mod prelude {
         irq::{Interrupt, InterruptKind, Interrupts},
         pci::PciAddress,
     };
+    pub use pci_host::Selector;
 }
