@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 mod bind;
+mod change;
 mod cli;
+mod consent;
 mod failure;
 mod list;
 mod load;
@@ -11,6 +13,7 @@ mod names;
 mod progress;
 mod release;
 mod report;
+mod run;
 mod select;
 mod undo;
 mod units;
@@ -19,7 +22,7 @@ use clap::Parser;
 use cli::{Cli, Command, FwCommand};
 use failure::Failure;
 use report::Report;
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -29,9 +32,15 @@ fn main() -> ExitCode {
     }
     logger.init();
 
-    let done = run(&cli.command).and_then(|report| report.print(cli.json));
+    let done = match &cli.command {
+        // What it prints is the program's own.
+        Command::Run(args) => run::run(args),
+        command => run(command)
+            .and_then(|report| report.print(cli.json))
+            .map(|()| ExitCode::SUCCESS),
+    };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(failure) => failure.print(cli.json),
     }
 }
@@ -43,6 +52,13 @@ fn run(command: &Command) -> Result<Report, Failure> {
         Command::Release(args) => release::run(args),
         Command::Undo(args) => undo::run(args),
         Command::Log => log::run(),
+        Command::Write => {
+            let written = pci_host::serve_writes(io::stdin().lock(), io::stdout().lock());
+            written.map_err(Failure::from)?;
+            Ok(Report::empty())
+        }
+        // `main` has them.
+        Command::Run(_) => Ok(Report::empty()),
         Command::Fw {
             command: FwCommand::Load(args),
         } => load::run(args),

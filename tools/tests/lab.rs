@@ -8,12 +8,14 @@ use std::{
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    thread,
-    time::Duration,
 };
 use tempfile::TempDir;
 use vfio_backend::VfioDevice;
 
+#[path = "lab/binding.rs"]
+mod binding;
+#[path = "lab/hotplug.rs"]
+mod hotplug;
 #[path = "lab/journal.rs"]
 mod journal;
 #[path = "lab/look.rs"]
@@ -166,7 +168,7 @@ fn a_dry_run_writes_nothing() {
     let said = ok(&["bind", NIC, "--dry-run"]);
     assert_eq!(said.lines().count(), 3, "{said}");
     let plan = json(&["bind", NIC, "--dry-run"]);
-    assert_eq!(plan["data"]["writes"][0]["value"], "vfio-pci");
+    assert_eq!(plan["data"]["devices"][0]["writes"][0]["value"], "vfio-pci");
     assert_eq!(sysfs(NIC), before);
 }
 
@@ -176,12 +178,15 @@ fn programs_are_told_the_same_as_people() {
     let bound = json(&["bind", IVSHMEM]);
     assert_eq!(bound["schema"], "outboard.bind/1");
     assert_eq!(bound["data"]["changed"], true);
-    assert_eq!(bound["data"]["node"], "/dev/vfio/7");
+    assert_eq!(bound["data"]["devices"][0]["node"], "/dev/vfio/7");
     assert_eq!(json(&["bind", IVSHMEM])["data"]["changed"], false);
     let released = json(&["release", IVSHMEM]);
     assert_eq!(released["schema"], "outboard.release/1");
-    assert_eq!(released["data"]["former_driver"], "vfio-pci");
-    assert_eq!(released["data"]["driver"], serde_json::Value::Null);
+    assert_eq!(released["data"]["devices"][0]["former_driver"], "vfio-pci");
+    assert_eq!(
+        released["data"]["devices"][0]["driver"],
+        serde_json::Value::Null
+    );
 }
 
 #[test]
