@@ -7,7 +7,7 @@ pub use binding::{BindArgs, ChangeArgs, DevicesArgs, HowArgs, ReleaseArgs, RunAr
 use crate::{change, failure, units};
 use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser};
 use io_core::{AccessWidth, Width};
-use pci_host::{Ids, Selector};
+use pci_host::{Host, Ids, Selector};
 use std::path::PathBuf;
 
 /// Drivers for real PCI devices, outside the kernel.
@@ -32,6 +32,12 @@ pub struct Cli {
 pub enum Command {
     /// List the PCI devices of this machine
     List(ListArgs),
+    /// Show all that is known of a device
+    Show(ShowArgs),
+    /// Show the IOMMU groups: what has to be bound together, and why
+    Groups(GroupsArgs),
+    /// Show who uses a device: file systems, networks, processes
+    Users(UsersArgs),
     /// Bind devices to vfio-pci, away from the kernel's own driver
     ///
     /// A device that is in use is refused: each use is named, with the word by which --allow agrees to it. What is changed is
@@ -81,12 +87,79 @@ pub struct DeviceArgs {
     pub expect: Option<Ids>,
 }
 
+/// Where it is looked.
+#[derive(Debug, Args)]
+pub struct LookArgs {
+    /// Look at a copy of a machine's /sys, /dev, /proc and /etc in this folder
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+}
+
+impl LookArgs {
+    /// The machine.
+    pub fn host(&self) -> Host {
+        self.root.as_ref().map_or_else(Host::system, Host::at)
+    }
+}
+
 /// The arguments of `list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// Only these devices: 0000:01:00.0, 01:00.0, VID:DID[:SUBVID:SUBDID], path:…, serial:…, net:…, block:… or @alias
     #[arg(value_name = "DEV")]
     pub devices: Vec<Selector>,
+
+    /// Only those of this class: the first digits of its number (02, 0108), or a part of its name (ethernet)
+    #[arg(long, value_parser = |class: &str| Ok::<_, String>(class.to_lowercase()))]
+    pub class: Option<String>,
+
+    /// Only those that this driver has, or none
+    #[arg(long)]
+    pub driver: Option<String>,
+
+    /// Only those in this IOMMU group
+    #[arg(long, value_name = "N")]
+    pub group: Option<u32>,
+
+    /// Where it is looked.
+    #[command(flatten)]
+    pub look: LookArgs,
+}
+
+/// The arguments of `show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The device.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+
+    /// Where it is looked.
+    #[command(flatten)]
+    pub look: LookArgs,
+}
+
+/// The arguments of `groups`.
+#[derive(Debug, Args)]
+pub struct GroupsArgs {
+    /// Only that of this device, which is named as for `show`
+    #[arg(value_name = "DEV")]
+    pub device: Option<Selector>,
+
+    /// Where it is looked.
+    #[command(flatten)]
+    pub look: LookArgs,
+}
+
+/// The arguments of `users`.
+#[derive(Debug, Args)]
+pub struct UsersArgs {
+    /// The device.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+
+    /// Where it is looked.
+    #[command(flatten)]
+    pub look: LookArgs,
 }
 
 /// The arguments of `fw load`.

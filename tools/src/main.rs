@@ -2,10 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod bind;
+mod capabilities;
 mod change;
 mod cli;
+mod columns;
 mod consent;
 mod failure;
+mod groups;
 mod list;
 mod load;
 mod log;
@@ -15,8 +18,10 @@ mod release;
 mod report;
 mod run;
 mod select;
+mod show;
 mod undo;
 mod units;
+mod users;
 
 use clap::Parser;
 use cli::{Cli, Command, FwCommand};
@@ -59,6 +64,9 @@ fn run(command: &Command) -> Result<Report, Failure> {
         }
         // `main` has them.
         Command::Run(_) => Ok(Report::empty()),
+        Command::Show(args) => show::run(args),
+        Command::Groups(args) => groups::run(args),
+        Command::Users(args) => users::run(args),
         Command::Fw {
             command: FwCommand::Load(args),
         } => load::run(args),

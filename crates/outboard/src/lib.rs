@@ -53,16 +53,19 @@ mod backend;
 mod open;
 
 pub use backend::Backend;
+pub use io_core;
 pub use open::{Opened, open, open_on};
 
 /// What a driver names.
 pub mod prelude {
     pub use crate::{Backend, Opened};
     pub use io_core::{
-        Bar, Error, ErrorKind, Io, PciDevice, Result,
+        AccessWidth, Bar, Error, ErrorKind, Io, PciDevice, Result,
         dma::{DmaOptions, DmaSpace},
         irq::{Interrupt, InterruptKind, Interrupts},
         pci::PciAddress,
+        poll::{Poll, Verdict},
+        register,
     };
     pub use pci_host::Selector;
 }

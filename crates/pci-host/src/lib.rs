@@ -26,7 +26,9 @@
 //! copy of a machine's `/sys` in some other folder.
 #![forbid(unsafe_code)]
 
+mod accounts;
 mod alias;
+mod attached;
 mod bind;
 mod function;
 mod groups;
@@ -44,6 +46,7 @@ pub use bind::{
     serve_writes,
 };
 pub use function::PciFunction;
+pub use groups::{Culprit, IommuGroup, Lack};
 pub use host::Host;
 pub use path::DevicePath;
 pub use resource::{BarKind, BarResource};
