@@ -255,6 +255,10 @@ impl Host {
         &self.sys
     }
 
+    pub(crate) fn proc(&self) -> &Path {
+        &self.proc
+    }
+
     pub(crate) fn dev(&self) -> &Path {
         &self.dev
     }

@@ -170,6 +170,17 @@ impl Machine {
             &format!("{class}/{lower}"),
         );
     }
+
+    /// A process that has these files open.
+    pub fn process(&self, pid: u32, comm: &str, open: &[&str]) {
+        let dir = format!("proc/{pid}");
+        self.file(&format!("{dir}/comm"), format!("{comm}\n"));
+        self.file(&format!("{dir}/maps"), "");
+        self.folder(&format!("{dir}/fd"));
+        for (n, node) in open.iter().enumerate() {
+            self.link(&format!("{dir}/fd/{}", n + 3), node);
+        }
+    }
 }
 
 /// A desktop: two NICs of the same kind, an NVMe drive, a drive behind VMD, and a NIC with virtual functions.

@@ -8,3 +8,4 @@
 mod build;
 mod groups;
 mod select;
+mod users;
