@@ -1,10 +1,14 @@
 //! The command line.
 
-use crate::{completions, failure, units};
+mod binding;
+
+pub use binding::{BindArgs, ChangeArgs, DevicesArgs, HowArgs, ReleaseArgs, RunArgs, UndoArgs};
+
+use crate::{change, completions, failure, units};
 use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser};
 use io_core::{AccessWidth, Width};
 use pci_host::{Host, Ids, Selector};
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 /// Drivers for real PCI devices, outside the kernel.
 #[derive(Debug, Parser)]
@@ -34,14 +38,25 @@ pub enum Command {
     Groups(GroupsArgs),
     /// Show who uses a device: file systems, networks, processes
     Users(UsersArgs),
-    /// Bind a device to vfio-pci, away from the kernel's own driver
+    /// Bind devices to vfio-pci, away from the kernel's own driver
+    ///
+    /// A device that is in use is refused: each use is named, with the word by which --allow agrees to it. What is changed is
+    /// written to a journal first, so that `release` and `undo` can take it back whatever happens.
     Bind(BindArgs),
-    /// Give a device back to the driver that it had
+    /// Bind a device, run a program, and give the device back when the program has ended
+    ///
+    /// The program finds the device in OUTBOARD_DEVICE and its node in OUTBOARD_NODE. The exit status is the program's,
+    /// 128 + n if signal n ended it; 120 to 127 if the device or the program is the trouble.
+    Run(RunArgs),
+    /// Give devices back to the driver that they had
     Release(ReleaseArgs),
     /// Take a bind back, by what the journal says of it
     Undo(UndoArgs),
     /// Show the journal: what was bound and can be taken back
     Log,
+    /// Write to /sys what standard input says
+    #[command(name = change::WRITE, hide = true)]
+    Write,
     /// Work with firmware
     Fw {
         /// What to do with it.
@@ -157,70 +172,6 @@ pub struct UsersArgs {
     /// Where it is looked.
     #[command(flatten)]
     pub look: LookArgs,
-}
-
-/// The arguments of `bind`.
-#[derive(Debug, Args)]
-pub struct BindArgs {
-    /// The device.
-    #[command(flatten)]
-    pub device: DeviceArgs,
-
-    /// The driver to bind it to
-    #[arg(long, default_value = "vfio-pci")]
-    pub driver: String,
-
-    /// How many seconds to wait for the kernel, and for the device node
-    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = units::seconds)]
-    pub timeout: Duration,
-
-    /// Show what would be written to /sys, and write nothing
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-/// The arguments of `release`.
-#[derive(Debug, Args)]
-pub struct ReleaseArgs {
-    /// The device.
-    #[command(flatten)]
-    pub device: DeviceArgs,
-
-    /// Give it to this driver of the kernel's own, whatever it had before
-    #[arg(long, value_name = "DRIVER")]
-    pub to: Option<String>,
-
-    /// How many seconds to wait for the kernel
-    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = units::seconds)]
-    pub timeout: Duration,
-
-    /// Show what would be written to /sys, and write nothing
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-/// The arguments of `undo`.
-#[derive(Debug, Args)]
-pub struct UndoArgs {
-    /// Which entry of the journal, by its number; later ones of the same device are taken back too
-    #[arg(
-        value_name = "ID",
-        conflicts_with = "last",
-        required_unless_present = "last"
-    )]
-    pub id: Option<u64>,
-
-    /// The last entry
-    #[arg(long)]
-    pub last: bool,
-
-    /// How many seconds to wait for the kernel
-    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = units::seconds)]
-    pub timeout: Duration,
-
-    /// Show what would be written to /sys, and write nothing
-    #[arg(long)]
-    pub dry_run: bool,
 }
 
 /// The arguments of `fw load`.

@@ -3,9 +3,11 @@
 
 mod bind;
 mod capabilities;
+mod change;
 mod cli;
 mod columns;
 mod completions;
+mod consent;
 mod failure;
 mod groups;
 mod list;
@@ -16,6 +18,7 @@ mod names;
 mod progress;
 mod release;
 mod report;
+mod run;
 mod select;
 mod show;
 mod undo;
@@ -26,7 +29,7 @@ use clap::Parser;
 use cli::{Cli, Command, FwCommand};
 use failure::Failure;
 use report::Report;
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 fn main() -> ExitCode {
     completions::answer();
@@ -37,9 +40,15 @@ fn main() -> ExitCode {
     }
     logger.init();
 
-    let done = run(&cli.command).and_then(|report| report.print(cli.json));
+    let done = match &cli.command {
+        // What it prints is the program's own.
+        Command::Run(args) => run::run(args),
+        command => run(command)
+            .and_then(|report| report.print(cli.json))
+            .map(|()| ExitCode::SUCCESS),
+    };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(failure) => failure.print(cli.json),
     }
 }
@@ -51,6 +60,13 @@ fn run(command: &Command) -> Result<Report, Failure> {
         Command::Release(args) => release::run(args),
         Command::Undo(args) => undo::run(args),
         Command::Log => log::run(),
+        Command::Write => {
+            let written = pci_host::serve_writes(io::stdin().lock(), io::stdout().lock());
+            written.map_err(Failure::from)?;
+            Ok(Report::empty())
+        }
+        // `main` has them.
+        Command::Run(_) => Ok(Report::empty()),
         Command::Show(args) => show::run(args),
         Command::Groups(args) => groups::run(args),
         Command::Users(args) => users::run(args),
