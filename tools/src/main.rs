@@ -2,14 +2,23 @@
 #![forbid(unsafe_code)]
 
 mod bind;
+mod capabilities;
 mod cli;
+mod columns;
 mod failure;
+mod groups;
 mod list;
 mod load;
+mod log;
 mod names;
 mod progress;
+mod release;
 mod report;
+mod select;
+mod show;
+mod undo;
 mod units;
+mod users;
 
 use clap::Parser;
 use cli::{Cli, Command, FwCommand};
@@ -21,7 +30,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut logger = env_logger::Builder::from_env("OUTBOARD_LOG");
     if cli.verbose {
-        logger.filter_level(log::LevelFilter::Debug);
+        logger.filter_level(::log::LevelFilter::Debug);
     }
     logger.init();
 
@@ -35,8 +44,13 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Result<Report, Failure> {
     match command {
         Command::List(args) => list::run(args),
-        Command::Bind(args) => bind::bind(args),
-        Command::Release(args) => bind::release(args),
+        Command::Bind(args) => bind::run(args),
+        Command::Release(args) => release::run(args),
+        Command::Undo(args) => undo::run(args),
+        Command::Log => log::run(),
+        Command::Show(args) => show::run(args),
+        Command::Groups(args) => groups::run(args),
+        Command::Users(args) => users::run(args),
         Command::Fw {
             command: FwCommand::Load(args),
         } => load::run(args),

@@ -20,23 +20,23 @@ const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// The folder where apt leaves the package files.
 const ARCHIVES: &str = "cache/archives";
 
-/// Fetches `package`, and `all` that it depends on if asked for, and unpacks it into `tree`. The folder `scratch` is for
-/// apt's files.
-pub fn unpack(package: &str, all: bool, scratch: &Path, tree: &Path) -> Result<()> {
-    eprintln!("xtask: fetching {package} of Debian 13");
+/// Fetches `packages`, and `all` that they depend on if asked for, and unpacks them into `tree`. The folder `scratch` is
+/// for apt's files.
+pub fn unpack(packages: &[&str], all: bool, scratch: &Path, tree: &Path) -> Result<()> {
+    eprintln!("xtask: fetching {} of Debian 13", packages.join(", "));
     let apt = Apt::new(scratch)?;
     apt.run(&["update"])?;
     let archives = scratch.join(ARCHIVES);
     if all {
-        apt.run(&[
+        let install = [
             "install",
             "--yes",
             "--download-only",
             "--no-install-recommends",
-            package,
-        ])?;
+        ];
+        apt.run(&[&install[..], packages].concat())?;
     } else {
-        apt.run(&["download", package])?;
+        apt.run(&[&["download"], packages].concat())?;
     }
     for file in fs::read_dir(archives)? {
         let path = file?.path();

@@ -47,6 +47,7 @@ pub fn run() -> Result<u8> {
         share: vec![folder.to_owned()],
         out: Some(out.path().to_owned()),
         rootfs: Rootfs::Minimal,
+        udev: false,
         kvm: false,
         count: false,
         timeout: Some(SECONDS),

@@ -47,7 +47,7 @@ fn build(folder: &Path) -> Result<()> {
     packages::ensure(&PACKAGES)?;
     let scratch = tempfile::tempdir_in(folder)?;
     let scratch = scratch.path();
-    debian13::unpack(SOURCE, false, &scratch.join("apt"), scratch)?;
+    debian13::unpack(&[SOURCE], false, &scratch.join("apt"), scratch)?;
     eprintln!("xtask: building the lab's kernel, once; this takes some six minutes");
     let archive = scratch.join(format!("usr/src/{SOURCE}.tar.xz"));
     let mut tar = Command::new("tar");

@@ -94,7 +94,10 @@ pub fn config(options: &Options) -> String {
     } else {
         "no"
     };
-    format!("rootfs={rootfs}\ninteractive={interactive}\nunsafe_interrupts={unsafe_interrupts}\n")
+    let udev = if options.udev { "yes" } else { "no" };
+    format!(
+        "rootfs={rootfs}\ninteractive={interactive}\nunsafe_interrupts={unsafe_interrupts}\nudev={udev}\n"
+    )
 }
 
 /// Tag, mount mode and path of each share, one a line. What the guest writes must not stay in its memory.

@@ -6,10 +6,22 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::{Context, Result};
-use crate::program;
+use crate::{install, program, udev};
 
 const BUSYBOX: &str = "/bin/busybox";
 const PCI_IDS: &str = "/usr/share/misc/pci.ids";
+/// Root, and two users without privileges.
+const PASSWD: &str = "\
+root:x:0:0:root:/root:/bin/sh
+alice:x:1000:1000::/root:/bin/sh
+bob:x:1001:1001::/root:/bin/sh
+";
+const GROUP: &str = "\
+root:x:0:
+alice:x:1000:
+bob:x:1001:
+";
+
 const INIT: &str = include_str!("guest/init.sh");
 
 /// What goes into the archive besides busybox, the init script and the names of PCI devices.
@@ -18,6 +30,8 @@ pub struct Contents<'a> {
     pub modules: Option<&'a Path>,
     /// The statically linked program.
     pub outboard: &'a Path,
+    /// Whether systemd-udevd is there, with the distribution's rules and ours.
+    pub udev: bool,
     /// Shell assignments that the init script reads.
     pub config: String,
     /// Tag, mount mode and path of each shared folder, one a line.
@@ -82,8 +96,14 @@ fn fill(tree: &Path, contents: &Contents<'_>) -> Result<()> {
     }
     fs::create_dir_all(tree.join("usr/share/misc"))?;
     fs::copy(PCI_IDS, tree.join("usr/share/misc/pci.ids"))?;
-    fs::write(tree.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n")?;
-    fs::write(tree.join("etc/group"), "root:x:0:\n")?;
+    fs::write(tree.join("etc/passwd"), PASSWD)?;
+    fs::write(tree.join("etc/group"), GROUP)?;
+    if contents.udev {
+        udev::put_into(tree)?;
+        for file in install::files(Path::new("/usr"), contents.outboard)? {
+            file.install(tree)?;
+        }
+    }
     fs::write(tree.join("lab/config"), &contents.config)?;
     fs::write(tree.join("lab/mounts"), &contents.mounts)?;
     fs::write(tree.join("lab/command"), &contents.command)?;

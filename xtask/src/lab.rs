@@ -58,6 +58,10 @@ pub struct Options {
     /// The guest's files: busybox only, or the host's with changes kept in memory
     #[arg(long, value_enum, default_value_t = Rootfs::Minimal)]
     pub rootfs: Rootfs,
+    /// Run systemd-udevd in the guest, Debian 13's, with the distribution's rules and those of Outboard, which is installed in
+    /// /usr
+    #[arg(long)]
+    pub udev: bool,
     /// Use KVM instead of emulating the processor
     #[arg(long)]
     pub kvm: bool,
@@ -92,6 +96,9 @@ pub fn run(options: &Options) -> Result<u8> {
         return Err(
             "the distribution's kernel does not know virtio-iommu: please add --kernel full".into(),
         );
+    }
+    if options.udev && options.rootfs == Rootfs::Host {
+        return Err("--udev is for the guest's own files: please leave --rootfs host out".into());
     }
     packages::ensure_lab()?;
     let kernel = kernel::ready(&options.kernel)?;
@@ -155,6 +162,7 @@ fn prepare(
         &Contents {
             modules: kernel.modules.as_deref(),
             outboard,
+            udev: options.udev,
             config: guest::config(options),
             mounts: guest::mounts(&shares),
             command: guest::command(&options.command, &guest::facts(options))?,

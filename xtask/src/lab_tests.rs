@@ -30,12 +30,19 @@ pub struct Vm {
     arguments: &'static [&'static str],
 }
 
-/// The machine of `cargo xtask test`.
-pub const STOCK: &[Vm] = &[Vm {
-    name: "stock",
-    everything: true,
-    arguments: &[],
-}];
+/// The machines of `cargo xtask test`.
+pub const STOCK: &[Vm] = &[
+    Vm {
+        name: "stock",
+        everything: true,
+        arguments: &[],
+    },
+    Vm {
+        name: "udev",
+        everything: false,
+        arguments: &["--udev"],
+    },
+];
 
 /// The machines that `--full` adds.
 pub const FULL: &[Vm] = &[
@@ -62,9 +69,19 @@ pub const FULL: &[Vm] = &[
         ],
     },
     Vm {
+        name: "huge",
+        everything: false,
+        arguments: &["--kernel", "full", "--qemu", "-m 6144 -cpu qemu64,+pdpe1gb"],
+    },
+    Vm {
         name: "lockdown",
         everything: false,
         arguments: &[],
+    },
+    Vm {
+        name: "udev_full",
+        everything: false,
+        arguments: &["--kernel", "full", "--udev"],
     },
     Vm {
         name: "amd",

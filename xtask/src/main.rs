@@ -1,4 +1,4 @@
-//! What people do with this checkout: boot the lab, test everything, compare speed, see the demo.
+//! What people do with this checkout: boot the lab, test everything, compare speed, install it, see the demo.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
@@ -21,7 +21,9 @@ mod error;
 mod extras;
 mod full_kernel;
 mod guest;
+mod guide;
 mod initrd;
+mod install;
 mod instructions;
 mod ivshmem_server;
 mod kernel;
@@ -39,6 +41,7 @@ mod stream;
 mod test;
 mod toolchain;
 mod topology;
+mod udev;
 
 use std::process::ExitCode;
 
@@ -52,8 +55,10 @@ enum Cli {
     Test(test::Options),
     Bench(bench::Options),
     Docs(backends::Options),
+    Install(install::Options),
     /// See firmware go into a PCI device, proved from outside (under 20 s after the first set-up)
     Demo,
+    Guide(guide::Options),
 }
 
 fn main() -> ExitCode {
@@ -63,7 +68,9 @@ fn main() -> ExitCode {
         Cli::Test(options) => (test::run(&options), 1),
         Cli::Bench(options) => (bench::run(&options), 1),
         Cli::Docs(options) => (backends::run(&options), 1),
+        Cli::Install(options) => (install::run(&options), 1),
         Cli::Demo => (demo::run(), 1),
+        Cli::Guide(options) => (guide::run(&options), 1),
     };
     let status = status.unwrap_or_else(|error| {
         eprintln!("xtask: {error}");

@@ -62,7 +62,7 @@ fn processor(options: &Options) -> [&'static str; 4] {
 
 fn unpack(folder: &Path) -> Result<()> {
     let scratch = tempfile::tempdir_in(folder)?;
-    debian13::unpack(PACKAGE, true, scratch.path(), folder)
+    debian13::unpack(&[PACKAGE], true, scratch.path(), folder)
 }
 
 /// The major version of the installed one.

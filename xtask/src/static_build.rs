@@ -31,13 +31,23 @@ pub fn lab_bench() -> Result<PathBuf> {
     program("outboard-bench", "outboard-bench-lab")
 }
 
+/// Builds a program of the guide.
+pub fn guide(step: &str) -> Result<PathBuf> {
+    program("outboard-guide", step)
+}
+
 /// Builds the program `name` of `package`, optimised.
 fn program(package: &str, name: &str) -> Result<PathBuf> {
     let messages = build(&["build", "--release", "--package", package, "--bin", name])?;
-    let program = messages
+    program_in(&messages)
+        .ok_or_else(|| format!("cargo built {name} and did not say where it is").into())
+}
+
+/// The program that cargo made, by its messages.
+pub fn program_in(messages: &str) -> Option<PathBuf> {
+    messages
         .lines()
-        .find_map(|message| executable(message, false));
-    program.ok_or_else(|| format!("cargo built {name} and did not say where it is").into())
+        .find_map(|message| executable(message, false))
 }
 
 /// Builds the test targets called `lab` of all packages.

@@ -3,27 +3,41 @@
 use crate::PciFunction;
 use io_core::{Error, ErrorKind, Result, pci::PciAddress};
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write},
+    env,
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
-/// A machine: where its `/sys`, `/dev` and `/proc` are.
+/// A machine: where its `/sys`, `/dev`, `/proc`, `/etc`, `/run` and `/lib` are.
 #[derive(Debug, Clone)]
 pub struct Host {
     sys: PathBuf,
     dev: PathBuf,
     proc: PathBuf,
+    etc: PathBuf,
+    /// The user's own configuration, which comes before `/etc`.
+    config: Option<PathBuf>,
+    run: PathBuf,
+    lib: PathBuf,
 }
 
 impl Host {
     /// The machine that this program runs on.
     #[must_use]
     pub fn system() -> Self {
-        Self::at("/")
+        let folder = |name| {
+            env::var_os(name)
+                .map(PathBuf::from)
+                .filter(|f| f.is_absolute())
+        };
+        Self {
+            config: folder("XDG_CONFIG_HOME").or_else(|| Some(folder("HOME")?.join(".config"))),
+            ..Self::at("/")
+        }
     }
 
-    /// A machine whose `sys`, `dev` and `proc` are folders of `root`.
+    /// A machine whose `sys`, `dev`, `proc`, `etc`, `run` and `lib` are folders of `root`.
     #[must_use]
     pub fn at(root: impl AsRef<Path>) -> Self {
         let root = root.as_ref();
@@ -31,6 +45,10 @@ impl Host {
             sys: root.join("sys"),
             dev: root.join("dev"),
             proc: root.join("proc"),
+            etc: root.join("etc"),
+            config: None,
+            run: root.join("run"),
+            lib: root.join("lib"),
         }
     }
 
@@ -233,8 +251,47 @@ impl Host {
         self.sys.join("class/uio").join(name)
     }
 
+    pub(crate) fn sys(&self) -> &Path {
+        &self.sys
+    }
+
     pub(crate) fn dev(&self) -> &Path {
         &self.dev
+    }
+
+    pub(crate) fn etc(&self) -> &Path {
+        &self.etc
+    }
+
+    /// What we keep until the machine restarts: `/run/outboard`.
+    pub(crate) fn run(&self) -> PathBuf {
+        self.run.join("outboard")
+    }
+
+    pub(crate) fn journal_dir(&self) -> PathBuf {
+        self.run().join("journal")
+    }
+
+    pub(crate) fn boot_id_file(&self) -> PathBuf {
+        self.proc.join("sys/kernel/random/boot_id")
+    }
+
+    /// The text of the file of the running kernel's modules that says which of them is for which device.
+    pub(crate) fn module_aliases(&self) -> Result<String> {
+        let release = read(&self.proc.join("sys/kernel/osrelease"))?;
+        read(&self.lib.join("modules").join(release).join("modules.alias"))
+    }
+
+    /// A parameter of a module that is loaded.
+    pub(crate) fn module_parameter(&self, module: &str, name: &str) -> Option<String> {
+        let parameters = self.sys.join("module").join(module).join("parameters");
+        read(&parameters.join(name)).ok()
+    }
+
+    /// Where the configuration may be, what counts more first.
+    pub(crate) fn config_files(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        let folders = self.config.iter().chain([&self.etc]);
+        folders.map(|folder| folder.join("outboard/config.toml"))
     }
 }
 
@@ -250,8 +307,22 @@ pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
 
 /// The text of a file of `/sys`, without the newline at its end.
 pub(crate) fn read(path: &Path) -> Result<String> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(text.trim_end().to_owned()),
+    let read = || -> io::Result<String> {
+        let mut file = File::open(path)?;
+        // The kernel gives what fits into a page at once.
+        let mut page = [0; 4096];
+        let count = file.read(&mut page)?;
+        let mut text = page.get(..count).unwrap_or_default().to_vec();
+        if count == page.len() {
+            file.read_to_end(&mut text)?;
+        }
+        String::from_utf8(text).map_err(|_| io::ErrorKind::InvalidData.into())
+    };
+    match read() {
+        Ok(mut text) => {
+            text.truncate(text.trim_end().len());
+            Ok(text)
+        }
         Err(e) => Err(Error::from_os(format!("cannot read {}", path.display()), e)),
     }
 }
@@ -271,25 +342,22 @@ pub(crate) fn link_name(path: &Path) -> Result<Option<String>> {
 }
 
 /// Writes to a file of `/sys`, all at once, as the kernel wants it.
-pub(crate) fn write(path: &Path, value: &str) -> Result<()> {
-    log::debug!("writing {value:?} to {}", path.display());
+pub(crate) fn write(path: &Path, value: &str) -> io::Result<()> {
     // Never created: /sys answers an attempt to create a file with a misleading EACCES.
-    let written = OpenOptions::new()
-        .write(true)
-        .open(path)
-        .and_then(|mut file| {
-            let count = file.write(value.as_bytes())?;
-            if count == value.len() {
-                Ok(())
-            } else {
-                Err(io::ErrorKind::WriteZero.into())
-            }
-        });
-    written.map_err(|e| {
-        let error = Error::from_os(format!("cannot write {value:?} to {}", path.display()), e);
-        match error.kind() {
-            ErrorKind::PermissionDenied => error.with_hint("this needs root: run it with sudo"),
-            _ => error,
-        }
-    })
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    let count = file.write(value.as_bytes())?;
+    if count == value.len() {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::WriteZero.into())
+    }
+}
+
+/// The error of a write to a file of `/sys`.
+pub(crate) fn cannot_write(path: &Path, value: &str, e: io::Error) -> Error {
+    let error = Error::from_os(format!("cannot write {value:?} to {}", path.display()), e);
+    match error.kind() {
+        ErrorKind::PermissionDenied => error.with_hint("this needs root: run it with sudo"),
+        _ => error,
+    }
 }

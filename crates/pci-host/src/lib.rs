@@ -26,15 +26,30 @@
 //! copy of a machine's `/sys` in some other folder.
 #![forbid(unsafe_code)]
 
+mod accounts;
+mod alias;
+mod attached;
 mod bind;
 mod function;
+mod groups;
 mod host;
 mod node;
+mod path;
 mod resource;
+mod select;
+mod selector;
 mod uio;
+mod users;
 
-pub use bind::{Plan, SysfsWrite};
+pub use bind::{
+    Damaged, Done, Entry, Execution, Identity, Journal, Moment, Plan, State, SysfsWrite,
+    serve_writes,
+};
 pub use function::PciFunction;
+pub use groups::{Culprit, IommuGroup, Lack};
 pub use host::Host;
+pub use path::DevicePath;
 pub use resource::{BarKind, BarResource};
+pub use selector::{Ids, ParseSelectorError, Selector};
 pub use uio::{UioInfo, UioMap};
+pub use users::{Code, Finding, UnknownCode};

@@ -41,7 +41,8 @@ pub struct UioInterrupt {
 impl UioInterrupt {
     pub(crate) fn new(host: &Host, info: &UioInfo) -> Result<Self> {
         // A file of its own: the kernel counts for each what it has told it of.
-        let file = open::open(&info.node).map_err(|e| open::cannot_open(&info.node, e))?;
+        let file =
+            open::open(&info.node).map_err(|e| open::cannot_open_node(host, &info.node, e))?;
         let failed = |errno: Errno| {
             let message = format!("cannot wait for interrupts of {}", info.name);
             Error::from_os(message, io::Error::from(errno))

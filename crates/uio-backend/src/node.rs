@@ -61,7 +61,8 @@ impl UioNode {
         info: UioInfo,
         function: Option<&Arc<Open>>,
     ) -> Result<Self> {
-        let file = open::open(&info.node).map_err(|e| open::cannot_open(&info.node, e))?;
+        let file =
+            open::open(&info.node).map_err(|e| open::cannot_open_node(host, &info.node, e))?;
         Ok(Self {
             host: host.clone(),
             info,

@@ -164,6 +164,17 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).open(path)
 }
 
+/// As [`cannot_open`], for the node of a UIO device.
+pub(crate) fn cannot_open_node(host: &Host, node: &Path, e: io::Error) -> Error {
+    let error = cannot_open(node, e);
+    match host.group_of_node(node) {
+        Some(group) if error.kind() == ErrorKind::PermissionDenied => error.with_hint(format!(
+            "it is for the group {group}: sudo usermod --append --groups {group} $USER, and log in again"
+        )),
+        _ => error,
+    }
+}
+
 pub(crate) fn cannot_open(path: &Path, e: io::Error) -> Error {
     let error = Error::from_os(format!("cannot open {}", path.display()), e);
     match error.kind() {

@@ -143,9 +143,7 @@ fn open_error(
         ErrorKind::PermissionDenied => {
             let members = host.iommu_group(group).unwrap_or_default();
             let members: Vec<_> = members.iter().map(|m| m.address.to_string()).collect();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let hint =
-                node::permission_hint(path, &format!("SUBSYSTEM==\"vfio\", KERNEL==\"{name}\""));
+            let hint = node::permission_hint(host, path, Some(address));
             format!(
                 "{hint} (it gives every device of IOMMU group {group}: {})",
                 members.join(", ")

@@ -29,9 +29,7 @@ impl Iommufd {
                                         module is not loaded: sudo modprobe iommufd"
                         .to_owned()
                 }
-                ErrorKind::PermissionDenied => {
-                    node::permission_hint(&path, "SUBSYSTEM==\"misc\", KERNEL==\"iommu\"")
-                }
+                ErrorKind::PermissionDenied => node::permission_hint(host, &path, None),
                 _ => return error,
             };
             error.with_hint(hint)
@@ -70,11 +68,7 @@ impl Iommufd {
         let file = open(&path).map_err(|e| {
             let error = Error::from_os(format!("cannot open {} of {address}", path.display()), e);
             let hint = match error.kind() {
-                // Its number may be another the next time.
-                ErrorKind::PermissionDenied => node::permission_hint(
-                    &path,
-                    &format!("SUBSYSTEM==\"vfio-dev\", KERNELS==\"{address}\""),
-                ),
+                ErrorKind::PermissionDenied => node::permission_hint(host, &path, Some(address)),
                 _ => return error,
             };
             error.with_hint(hint)

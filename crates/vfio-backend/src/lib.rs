@@ -21,13 +21,11 @@
 //! until the next boot. It gives every device of that group. With iommufd it is `/dev/vfio/devices/vfioN`, for the
 //! device alone, and `/dev/iommu`. Memory for devices is locked, within `ulimit -l`.
 //!
-//! A rule of udev gives nodes to the members of a group of users for good, whoever binds the device: in
-//! `/etc/udev/rules.d/70-outboard.rules`, of these lines those that are needed:
+//! Rules of udev give the nodes of chosen devices to the members of the group `outboard` for good, whoever binds them. They
+//! come with `cargo xtask install`; a line in `/etc/udev/rules.d/71-outboard-devices.rules` chooses a device (docs/udev.md):
 //!
 //! ```text
-//! SUBSYSTEM=="vfio", KERNEL=="7", GROUP="drivers", MODE="0660"
-//! SUBSYSTEM=="vfio-dev", KERNELS=="0000:01:00.0", GROUP="drivers", MODE="0660"
-//! SUBSYSTEM=="misc", KERNEL=="iommu", GROUP="drivers", MODE="0660"
+//! ENV{OUTBOARD_FUNCTIONS}=="*;0000:01:00.0,*", ENV{OUTBOARD}="1"
 //! ```
 //!
 //! # What opening does to the device

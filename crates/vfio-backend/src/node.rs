@@ -4,13 +4,26 @@ use io_core::{Error, ErrorKind, pci::PciAddress};
 use pci_host::{Host, PciFunction};
 use std::path::{Path, PathBuf};
 
-/// How to give this user a node: now, and for good by a rule of udev with this match.
-pub(crate) fn permission_hint(node: &Path, matching: &str) -> String {
-    format!(
-        "give your user that node: sudo chown $USER {}, which lasts until the device is bound again; for good, a line in \
-         /etc/udev/rules.d/70-outboard.rules, with a group of yours: {matching}, GROUP=\"...\", MODE=\"0660\"",
-        node.display()
-    )
+/// How this user comes to open the node of a function, or `/dev/iommu`.
+pub(crate) fn permission_hint(host: &Host, node: &Path, function: Option<PciAddress>) -> String {
+    if let Some(group) = host.group_of_node(node) {
+        return format!(
+            "it is for the group {group}: sudo usermod --append --groups {group} $USER, and log in again"
+        );
+    }
+    let now = format!("sudo chown $USER {}", node.display());
+    match function {
+        Some(address) => format!(
+            "give your user that node: {now}, which lasts until the device is bound again; for good, where the rules of \
+             Outboard for udev are installed (docs/udev.md), choose the device for the group outboard by a line in \
+             /etc/udev/rules.d/71-outboard-devices.rules: ENV{{OUTBOARD_FUNCTIONS}}==\"*;{address},*\", \
+             ENV{{OUTBOARD}}=\"1\""
+        ),
+        None => format!(
+            "give your user that node: {now}, which lasts until the machine starts again; for good, the rules of Outboard \
+             for udev give it to the group outboard: cargo xtask install (docs/udev.md)"
+        ),
+    }
 }
 
 /// The error of a device that is opened once more in the context that has it open.

@@ -10,11 +10,10 @@ use clap::Parser;
 use edu::{soak::Soak, tour};
 use io_core::{
     Error, ErrorKind, PciDevice, Result, event,
-    pci::PciAddress,
     record::{Ending, Recording, Replay},
     recovery::until_gone,
 };
-use outboard::{Backend, Opened, open_on};
+use outboard::{Backend, Opened, open_on, prelude::Selector};
 use pci_host::Host;
 use std::{
     error::Error as _,
@@ -43,13 +42,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
     5 if it gave wrong results."
 )]
 struct Arguments {
-    /// The device, bound to vfio-pci or uio_pci_generic, or to no driver, such as 00:03.0
+    /// The device, bound to vfio-pci or uio_pci_generic, or to no driver, such as 00:03.0 or 1234:11e8
     #[arg(
         value_name = "DEV",
         required_unless_present = "replay",
         conflicts_with = "replay"
     )]
-    device: Option<PciAddress>,
+    device: Option<Selector>,
     /// What carries it: iommufd, type1, uio or sysfs; if it is not said, what fits
     #[arg(long, conflicts_with = "replay")]
     backend: Option<Backend>,
@@ -83,16 +82,16 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let address = match (&arguments.replay, arguments.device) {
+    let device = match (&arguments.replay, &arguments.device) {
         (Some(file), _) => return replay(file),
-        (None, Some(address)) => address,
+        (None, Some(device)) => device,
         (None, None) => return Err(Error::new(ErrorKind::InvalidInput, "no device is named")),
     };
     let Opened {
         device,
         backend,
         reason,
-    } = open_on(&Host::system(), address, arguments.backend)?;
+    } = open_on(&Host::system(), device, arguments.backend)?;
     let how = (backend.word(), reason.as_str());
     let Some(file) = &arguments.record else {
         return work(&*device, arguments.soak, how);

@@ -11,7 +11,7 @@ mount -t devpts devpts /dev/pts
 mount -t tmpfs shm /dev/shm
 ip link set lo up
 
-# Sets rootfs, interactive and unsafe_interrupts.
+# Sets rootfs, interactive, unsafe_interrupts and udev.
 . /lab/config
 
 for module in /lab/modules/*.ko; do
@@ -46,6 +46,19 @@ port() {
 status=$(port outboard.status)
 [ -n "$status" ] || fail "this kernel has no virtio console: CONFIG_VIRTIO_PCI and CONFIG_VIRTIO_CONSOLE are needed"
 exec 3>"$status"
+
+# Below /r, where the command will be, are the same files.
+if [ "$udev" = yes ]; then
+    mkdir -p /run /var
+    ln -s /run /var/run
+    PATH=/usr/bin:/bin
+    systemd-sysusers || fail "systemd-sysusers failed"
+    systemd-tmpfiles --create outboard.conf || fail "systemd-tmpfiles failed"
+    /lib/systemd/systemd-udevd --daemon || fail "systemd-udevd does not run"
+    udevadm trigger --action=add --type=subsystems
+    udevadm trigger --action=add --type=devices
+    udevadm settle || fail "udev is not done"
+fi
 
 p9=trans=virtio,version=9p2000.L,msize=512000
 mkdir -p /r

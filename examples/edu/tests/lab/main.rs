@@ -4,6 +4,7 @@
 #![expect(clippy::print_stderr, reason = "it is shown if a test fails")]
 
 mod survive;
+mod users;
 
 use edu::{Edu, MEMORY_SIZE};
 use io_core::{
