@@ -16,6 +16,7 @@ mod accessors;
 mod copies;
 mod loops;
 mod memory;
+mod recorded;
 mod row;
 mod timing;
 
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
 fn rows() -> Vec<Row> {
     let mut rows = accessors::rows();
     rows.extend(copies::rows());
+    rows.extend(recorded::rows());
     rows
 }
 

@@ -1,34 +1,28 @@
-//! `outboard bind` and `outboard release`.
+//! `outboard bind`.
 
-use crate::{
-    cli::{BindArgs, ReleaseArgs},
-    failure::Failure,
-    report::Report,
-};
-use pci_host::{Host, Plan};
-use serde_json::json;
-use std::{path::Path, time::Duration};
+use crate::{cli::BindArgs, failure::Failure, report::Report};
+use pci_host::{Execution, Host, Plan};
+use serde_json::{Value, json};
+use std::path::Path;
 
 /// Binds a device to a driver.
-pub fn bind(args: &BindArgs) -> Result<Report, Failure> {
+pub fn run(args: &BindArgs) -> Result<Report, Failure> {
     let host = Host::system();
-    let function = host.function(args.device)?;
+    let function = args.device.find(&host)?;
     let plan = host.plan_bind(&function, &args.driver)?;
     if args.dry_run {
         return Ok(dry_run("outboard.bind/1", &plan));
     }
-    let (after, node) = host.execute(&plan, args.timeout)?;
-    let (address, driver) = (after.address, &args.driver);
+    let done = Execution::new(&host).timeout(args.timeout).run(&plan)?;
+    let (address, driver) = (done.function.address, &args.driver);
     let changed = !plan.steps().is_empty();
     let mut text = if changed {
-        format!(
-            "{address} is bound to {driver} now; it had {}",
-            had(function.driver.as_deref())
-        )
+        let had = driver_name(function.driver.as_deref());
+        format!("{address} is bound to {driver} now; it had {had}")
     } else {
         format!("{address} is bound to {driver} already")
     };
-    if let Some(node) = &node {
+    if let Some(node) = &done.node {
         text.push_str(&format!("\nprograms reach it through {}", node.display()));
     }
     Ok(Report {
@@ -36,68 +30,44 @@ pub fn bind(args: &BindArgs) -> Result<Report, Failure> {
         data: json!({
             "address": address.to_string(),
             "changed": changed,
-            "driver": after.driver,
+            "driver": done.function.driver,
             "former_driver": function.driver,
-            "node": node.as_deref().map(Path::to_string_lossy),
+            "node": done.node.as_deref().map(Path::to_string_lossy),
+            "entry": done.entry,
         }),
         text: text + "\n",
     })
 }
 
-/// Gives a device back to the kernel's choice of driver.
-pub fn release(args: &ReleaseArgs) -> Result<Report, Failure> {
-    let host = Host::system();
-    let function = host.function(args.device)?;
-    let plan = host.plan_release(&function);
-    if args.dry_run {
-        return Ok(dry_run("outboard.release/1", &plan));
-    }
-    let (after, _) = host.execute(&plan, Duration::ZERO)?;
-    let address = after.address;
-    let changed =
-        after.driver != function.driver || after.driver_override != function.driver_override;
-    let now = had(after.driver.as_deref());
-    let text = if changed {
-        let before = had(function.driver.as_deref());
-        format!("{address} is released; it had {before}, and now has {now}\n")
-    } else {
-        format!("{address} needs no release; it has {now}\n")
-    };
-    Ok(Report {
-        schema: "outboard.release/1",
-        data: json!({
-            "address": address.to_string(),
-            "changed": changed,
-            "driver": after.driver,
-            "former_driver": function.driver,
-        }),
-        text,
-    })
-}
-
-fn had(driver: Option<&str>) -> String {
+/// A driver for people, or that there is none.
+pub fn driver_name(driver: Option<&str>) -> String {
     driver.map_or("no driver".to_owned(), |driver| {
         format!("the driver {driver}")
     })
 }
 
-/// The writes that a plan would make, as shell commands.
-fn dry_run(schema: &'static str, plan: &Plan) -> Report {
-    let steps: Vec<_> = plan.steps().iter().map(ToString::to_string).collect();
-    let writes = plan
-        .steps()
-        .iter()
-        .map(|step| json!({ "path": step.path.to_string_lossy(), "value": step.value }));
+/// What a plan would do, as shell commands.
+pub fn dry_run(schema: &'static str, plan: &Plan) -> Report {
+    let load = plan.module().map(|module| format!("modprobe {module}"));
+    let steps = plan.steps().iter().map(ToString::to_string);
+    let steps: Vec<_> = load.into_iter().chain(steps).collect();
     Report {
         schema,
         data: json!({
             "address": plan.before().address.to_string(),
             "dry_run": true,
-            "writes": writes.collect::<Vec<_>>(),
+            "module": plan.module(),
+            "writes": writes(plan),
         }),
         text: match steps.as_slice() {
             [] => format!("{}: nothing has to be done\n", plan.before().address),
             steps => steps.join("\n") + "\n",
         },
     }
+}
+
+fn writes(plan: &Plan) -> Vec<Value> {
+    let steps = plan.steps().iter();
+    let write = steps.map(|s| json!({ "path": s.path.to_string_lossy(), "value": s.value }));
+    write.collect()
 }

@@ -2,7 +2,8 @@
 
 use crate::{failure, units};
 use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser};
-use io_core::{AccessWidth, Width, pci::PciAddress};
+use io_core::{AccessWidth, Width};
+use pci_host::{Ids, Selector};
 use std::{path::PathBuf, time::Duration};
 
 /// Drivers for real PCI devices, outside the kernel.
@@ -29,8 +30,12 @@ pub enum Command {
     List(ListArgs),
     /// Bind a device to vfio-pci, away from the kernel's own driver
     Bind(BindArgs),
-    /// Give a device back to the kernel's own driver
+    /// Give a device back to the driver that it had
     Release(ReleaseArgs),
+    /// Take a bind back, by what the journal says of it
+    Undo(UndoArgs),
+    /// Show the journal: what was bound and can be taken back
+    Log,
     /// Work with firmware
     Fw {
         /// What to do with it.
@@ -49,27 +54,39 @@ pub enum FwCommand {
     Load(LoadArgs),
 }
 
+/// One device.
+#[derive(Debug, Args)]
+pub struct DeviceArgs {
+    /// The device: 0000:01:00.0, 01:00.0, VID:DID[:SUBVID:SUBDID], path:…, serial:…, net:eth1, block:nvme0n1 or @alias
+    #[arg(value_name = "DEV")]
+    pub device: Selector,
+
+    /// Refuse it if it does not have these ids, such as 8086:10d3
+    #[arg(long, value_name = "VID:DID")]
+    pub expect: Option<Ids>,
+}
+
 /// The arguments of `list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Only these devices, such as 0000:01:00.0 or 01:00.0
+    /// Only these devices: 0000:01:00.0, 01:00.0, VID:DID[:SUBVID:SUBDID], path:…, serial:…, net:…, block:… or @alias
     #[arg(value_name = "DEV")]
-    pub devices: Vec<PciAddress>,
+    pub devices: Vec<Selector>,
 }
 
 /// The arguments of `bind`.
 #[derive(Debug, Args)]
 pub struct BindArgs {
-    /// The device, such as 0000:01:00.0 or 01:00.0
-    #[arg(value_name = "DEV")]
-    pub device: PciAddress,
+    /// The device.
+    #[command(flatten)]
+    pub device: DeviceArgs,
 
     /// The driver to bind it to
     #[arg(long, default_value = "vfio-pci")]
     pub driver: String,
 
-    /// How many seconds to wait for the device node
-    #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = units::seconds)]
+    /// How many seconds to wait for the kernel, and for the device node
+    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = units::seconds)]
     pub timeout: Duration,
 
     /// Show what would be written to /sys, and write nothing
@@ -80,9 +97,41 @@ pub struct BindArgs {
 /// The arguments of `release`.
 #[derive(Debug, Args)]
 pub struct ReleaseArgs {
-    /// The device, such as 0000:01:00.0 or 01:00.0
-    #[arg(value_name = "DEV")]
-    pub device: PciAddress,
+    /// The device.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+
+    /// Give it to this driver of the kernel's own, whatever it had before
+    #[arg(long, value_name = "DRIVER")]
+    pub to: Option<String>,
+
+    /// How many seconds to wait for the kernel
+    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = units::seconds)]
+    pub timeout: Duration,
+
+    /// Show what would be written to /sys, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// The arguments of `undo`.
+#[derive(Debug, Args)]
+pub struct UndoArgs {
+    /// Which entry of the journal, by its number; later ones of the same device are taken back too
+    #[arg(
+        value_name = "ID",
+        conflicts_with = "last",
+        required_unless_present = "last"
+    )]
+    pub id: Option<u64>,
+
+    /// The last entry
+    #[arg(long)]
+    pub last: bool,
+
+    /// How many seconds to wait for the kernel
+    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = units::seconds)]
+    pub timeout: Duration,
 
     /// Show what would be written to /sys, and write nothing
     #[arg(long)]
@@ -92,9 +141,9 @@ pub struct ReleaseArgs {
 /// The arguments of `fw load`.
 #[derive(Debug, Args)]
 pub struct LoadArgs {
-    /// The device, such as 0000:01:00.0 or 01:00.0
-    #[arg(value_name = "DEV")]
-    pub device: PciAddress,
+    /// The device.
+    #[command(flatten)]
+    pub device: DeviceArgs,
 
     /// The file to load, as it is
     pub file: PathBuf,

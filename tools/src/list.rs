@@ -1,6 +1,6 @@
 //! `outboard list`.
 
-use crate::{cli::ListArgs, failure::Failure, names::Names, report::Report, units};
+use crate::{cli::ListArgs, failure::Failure, names::Names, report::Report, select, units};
 use comfy_table::{Table, presets};
 use pci_host::{BarKind, BarResource, Host, PciFunction};
 use serde_json::{Value, json};
@@ -10,10 +10,7 @@ pub fn run(args: &ListArgs) -> Result<Report, Failure> {
     let host = Host::system();
     let functions = match args.devices.as_slice() {
         [] => host.functions()?,
-        devices => devices
-            .iter()
-            .map(|device| host.function(*device))
-            .collect::<Result<_, _>>()?,
+        devices => select::several(&host, devices)?,
     };
     let names = Names::read();
     Ok(Report {

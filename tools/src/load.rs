@@ -8,7 +8,7 @@ use crate::{
     units,
 };
 use firmware::{ReadBack, Sha256, Upload, UploadError};
-use io_core::{Error, Region, SysOrIoMap};
+use io_core::{Error, Region, SysOrIoMap, pci::PciAddress};
 use pci_host::{BarResource, Host, PciFunction};
 use serde_json::json;
 use std::{
@@ -23,22 +23,25 @@ use vfio_backend::VfioDevice;
 /// Loads a file into a BAR, reads it back and compares.
 pub fn run(args: &LoadArgs) -> Result<Report, Failure> {
     let host = Host::system();
-    let function = host.function(args.device)?;
+    let function = args.device.find(&host)?;
+    let address = function.address;
     let resource = function.memory_bar(args.bar)?;
-    let image = read_image(args, resource)?;
+    let image = read_image(args, address, resource)?;
     let width = args.access_width();
     // All that can be refused is refused before the device is opened, which may reset it.
     let size = usize::try_from(resource.size).unwrap_or(usize::MAX);
-    Upload::check(size, args.offset, image.len(), width).map_err(|error| refused(args, error))?;
+    Upload::check(size, args.offset, image.len(), width)
+        .map_err(|error| refused(args, address, error))?;
     if args.dry_run {
         return Ok(dry_run(args, &function, &image));
     }
 
-    let device = VfioDevice::open(&host, args.device)?;
+    let device = VfioDevice::open(&host, address)?;
     let bar = device.bar(args.bar)?;
     let region = bar.mmio::<0>()?;
     let target = SysOrIoMap::<Region>::from(region);
-    let upload = Upload::new(target, args.offset, &image, width).map_err(|e| refused(args, e))?;
+    let upload =
+        Upload::new(target, args.offset, &image, width).map_err(|e| refused(args, address, e))?;
 
     let started = Instant::now();
     let mut progress = Progress::new("writing", image.len());
@@ -58,7 +61,7 @@ pub fn run(args: &LoadArgs) -> Result<Report, Failure> {
 
     note_reset(&function);
     let sha256 = Sha256::of(&image);
-    if let Some(failure) = difference(args, &back, sha256) {
+    if let Some(failure) = difference(args, address, &back, sha256) {
         return Err(failure);
     }
     let times = [write_time, read_time];
@@ -66,7 +69,7 @@ pub fn run(args: &LoadArgs) -> Result<Report, Failure> {
 }
 
 /// Reads the file, and no more of it than the BAR has room for.
-fn read_image(args: &LoadArgs, bar: &BarResource) -> Result<Vec<u8>, Failure> {
+fn read_image(args: &LoadArgs, address: PciAddress, bar: &BarResource) -> Result<Vec<u8>, Failure> {
     let path = &args.file;
     let failed = |e: io::Error| {
         let exit = match e.kind() {
@@ -86,7 +89,7 @@ fn read_image(args: &LoadArgs, bar: &BarResource) -> Result<Vec<u8>, Failure> {
             "{} has {has} bytes, and BAR {} of {} has room for {room} at offset {:#x}",
             path.display(),
             args.bar,
-            args.device,
+            address,
             args.offset
         );
         Failure::new(Exit::InvalidFile, message).with_hint("nothing was written to the device")
@@ -105,11 +108,11 @@ fn read_image(args: &LoadArgs, bar: &BarResource) -> Result<Vec<u8>, Failure> {
 }
 
 /// What the library says of an image, said of the file.
-fn refused(args: &LoadArgs, error: UploadError) -> Failure {
+fn refused(args: &LoadArgs, address: PciAddress, error: UploadError) -> Failure {
     let path = args.file.display();
     let message = format!(
         "cannot load {path} into BAR {} of {}: {error}",
-        args.bar, args.device
+        args.bar, address
     );
     let failure = Failure::new(Exit::InvalidFile, message);
     match error {
@@ -122,13 +125,18 @@ fn refused(args: &LoadArgs, error: UploadError) -> Failure {
 }
 
 /// The failure of a load whose read-back is not what was written.
-fn difference(args: &LoadArgs, back: &ReadBack, sha256: Sha256) -> Option<Failure> {
+fn difference(
+    args: &LoadArgs,
+    address: PciAddress,
+    back: &ReadBack,
+    sha256: Sha256,
+) -> Option<Failure> {
     let found = back.difference?;
     let message = format!(
         "what was read back from BAR {} of {} differs from {}, first at offset {:#x} of the file: \
          wrote {:#04x}, read {:#04x} (sha256 of the file {sha256}, of what was read back {})",
         args.bar,
-        args.device,
+        address,
         args.file.display(),
         found.offset,
         found.expected,
@@ -169,7 +177,7 @@ fn dry_run(args: &LoadArgs, function: &PciFunction, image: &[u8]) -> Report {
     Report {
         schema: "outboard.fw.load/1",
         data: json!({
-            "address": args.device.to_string(),
+            "address": function.address.to_string(),
             "bar": args.bar,
             "offset": args.offset,
             "bytes": image.len(),
@@ -182,7 +190,7 @@ fn dry_run(args: &LoadArgs, function: &PciFunction, image: &[u8]) -> Report {
             image.len(),
             args.offset,
             args.bar,
-            args.device
+            function.address
         ),
     }
 }
@@ -195,7 +203,7 @@ fn report(
     back: &ReadBack,
     [write_time, read_time]: [Duration; 2],
 ) -> Report {
-    let (device, bar, offset, bytes) = (args.device, args.bar, args.offset, image.len());
+    let (device, bar, offset, bytes) = (function.address, args.bar, args.offset, image.len());
     let mut text = String::new();
     let mut line = |what: &str, says: String| {
         writeln!(text, "{what:<20}{says}").expect("a string takes whatever is written");

@@ -6,9 +6,13 @@ mod cli;
 mod failure;
 mod list;
 mod load;
+mod log;
 mod names;
 mod progress;
+mod release;
 mod report;
+mod select;
+mod undo;
 mod units;
 
 use clap::Parser;
@@ -21,7 +25,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut logger = env_logger::Builder::from_env("OUTBOARD_LOG");
     if cli.verbose {
-        logger.filter_level(log::LevelFilter::Debug);
+        logger.filter_level(::log::LevelFilter::Debug);
     }
     logger.init();
 
@@ -35,8 +39,10 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Result<Report, Failure> {
     match command {
         Command::List(args) => list::run(args),
-        Command::Bind(args) => bind::bind(args),
-        Command::Release(args) => bind::release(args),
+        Command::Bind(args) => bind::run(args),
+        Command::Release(args) => release::run(args),
+        Command::Undo(args) => undo::run(args),
+        Command::Log => log::run(),
         Command::Fw {
             command: FwCommand::Load(args),
         } => load::run(args),

@@ -14,6 +14,9 @@ use std::{
 use tempfile::TempDir;
 use vfio_backend::VfioDevice;
 
+#[path = "lab/look.rs"]
+mod look;
+
 // Where the lab has its devices: see `cargo xtask lab -- outboard list`.
 const EDU: &str = "0000:00:03.0";
 const IVSHMEM: &str = "0000:00:10.0";

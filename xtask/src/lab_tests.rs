@@ -66,6 +66,11 @@ pub const FULL: &[Vm] = &[
         ],
     },
     Vm {
+        name: "huge",
+        everything: false,
+        arguments: &["--kernel", "full", "--qemu", "-m 6144 -cpu qemu64,+pdpe1gb"],
+    },
+    Vm {
         name: "lockdown",
         everything: false,
         arguments: &[],

@@ -20,6 +20,7 @@ mod error;
 mod extras;
 mod full_kernel;
 mod guest;
+mod guide;
 mod initrd;
 mod install;
 mod instructions;
@@ -55,6 +56,7 @@ enum Cli {
     Install(install::Options),
     /// See firmware go into a PCI device, proved from outside (under 20 s after the first set-up)
     Demo,
+    Guide(guide::Options),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Cli::Bench(options) => (bench::run(&options), 1),
         Cli::Install(options) => (install::run(&options), 1),
         Cli::Demo => (demo::run(), 1),
+        Cli::Guide(options) => (guide::run(&options), 1),
     };
     let status = status.unwrap_or_else(|error| {
         eprintln!("xtask: {error}");

@@ -31,6 +31,11 @@ pub fn lab_bench() -> Result<PathBuf> {
     program("outboard-bench", "outboard-bench-lab")
 }
 
+/// Builds a program of the guide.
+pub fn guide(step: &str) -> Result<PathBuf> {
+    program("outboard-guide", step)
+}
+
 /// Builds the program `name` of `package`, optimised.
 fn program(package: &str, name: &str) -> Result<PathBuf> {
     let messages = build(&["build", "--release", "--package", package, "--bin", name])?;

@@ -99,6 +99,9 @@ pub enum Fault {
         /// The `errno`.
         i32,
     ),
+    /// The device is a [replay](crate::record::Replay), and its recording has something else at this place:
+    /// [`Replay::deviation`](crate::record::Replay::deviation) says what.
+    Deviation,
 }
 
 impl AccessError {
@@ -231,7 +234,9 @@ impl From<AccessError> for Error {
     fn from(error: AccessError) -> Self {
         let kind = match error.kind() {
             AccessErrorKind::Fault(Fault::Lost) => ErrorKind::Lost,
-            AccessErrorKind::Fault(Fault::Os(_) | Fault::Short { .. }) => ErrorKind::Other,
+            AccessErrorKind::Fault(Fault::Os(_) | Fault::Short { .. } | Fault::Deviation) => {
+                ErrorKind::Other
+            }
             AccessErrorKind::Fault(Fault::Width | Fault::ReadOnly) => ErrorKind::Unsupported,
             _ => ErrorKind::InvalidInput,
         };
@@ -266,6 +271,7 @@ impl fmt::Display for Fault {
             Self::ReadOnly => f.write_str("it cannot be written"),
             Self::Short { done } => write!(f, "only {done} bytes were transferred"),
             Self::Os(errno) => io::Error::from_raw_os_error(*errno).fmt(f),
+            Self::Deviation => f.write_str("the recording has something else at this place"),
         }
     }
 }

@@ -49,6 +49,11 @@ impl<'a, const SIZE: usize> ConfigSpace<'a, Region<SIZE>> {
     pub fn new(ops: &'a dyn RegionOps) -> Result<Self, RegionError> {
         IndirectIo::up_to(ops, Width::U32).map(Self)
     }
+
+    /// What reaches it.
+    pub(crate) fn ops(self) -> &'a dyn RegionOps {
+        self.0.ops
+    }
 }
 
 impl<T: ?Sized> Clone for ConfigSpace<'_, T> {

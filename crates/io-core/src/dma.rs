@@ -23,6 +23,7 @@ mod iova;
 mod ops;
 mod options;
 mod space;
+mod tap;
 
 pub use allocator::{IovaAllocator, NoIova};
 pub use buffer::{DmaBox, DmaBuffer, DmaMapping};
@@ -30,3 +31,4 @@ pub use iova::{Iova, IovaRange};
 pub use ops::{DmaLimits, DmaOps, DmaPages};
 pub use options::{DmaDirection, DmaOptions, PageSize};
 pub use space::DmaSpace;
+pub(crate) use tap::DmaTap;

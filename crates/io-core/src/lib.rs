@@ -48,6 +48,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Without the device
+//!
+//! A driver takes a `&dyn` [`PciDevice`], and runs on a [simulated](sim) one as well. What it does with a real one can be
+//! [recorded](record), and replayed as a device where there is none.
+//!
 //! # What this crate does not do
 //!
 //! It opens no file and names no path. Only a [`Watchdog`] starts a thread. It never forms a reference (`&T`,
@@ -81,6 +86,7 @@ pub mod poll;
 mod project;
 #[doc(hidden)]
 pub mod projection;
+pub mod record;
 pub mod recovery;
 mod region;
 pub mod register;

@@ -29,9 +29,11 @@ mod recorder;
 mod trouble;
 
 pub use device::{Model, SimulatedDevice, Wires};
+pub(crate) use dma::Pages;
 pub use dma::SimulatedDma;
 pub use edu::Edu;
 pub use loader::Loader;
 pub use ram::Ram;
 pub use recorder::{Access, Recorder};
+pub(crate) use recorder::{Overheard, Tell, Told};
 pub use trouble::Trouble;

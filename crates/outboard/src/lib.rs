@@ -26,6 +26,12 @@
 //!
 //! An error of [`open`] says which of these is missing.
 //!
+//! # What a device is called
+//!
+//! Addresses change when cards are added. `open` takes all that [`Selector`](prelude::Selector) does: ids that one device
+//! has (`8086:10d3`), the path through bridges (`path:0000:00:1c.4/00.0`), a serial number, or an alias (`@nic`) that
+//! `/etc/outboard/config.toml` explains.
+//!
 //! # A driver
 //!
 //! ```no_run
@@ -47,15 +53,19 @@ mod backend;
 mod open;
 
 pub use backend::Backend;
+pub use io_core;
 pub use open::{Opened, open, open_on};
 
 /// What a driver names.
 pub mod prelude {
     pub use crate::{Backend, Opened};
     pub use io_core::{
-        Bar, Error, ErrorKind, Io, PciDevice, Result,
+        AccessWidth, Bar, Error, ErrorKind, Io, PciDevice, Result,
         dma::{DmaOptions, DmaSpace},
         irq::{Interrupt, InterruptKind, Interrupts},
         pci::PciAddress,
+        poll::{Poll, Verdict},
+        register,
     };
+    pub use pci_host::Selector;
 }

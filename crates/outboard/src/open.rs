@@ -1,8 +1,8 @@
 //! Opening a device, by the backend that fits.
 
 use crate::Backend;
-use io_core::{Error, ErrorKind, PciDevice, Result, pci::PciAddress};
-use pci_host::{Host, PciFunction};
+use io_core::{Error, ErrorKind, PciDevice, Result};
+use pci_host::{Host, PciFunction, Selector};
 use std::env;
 use uio_backend::UioDevice;
 use vfio_backend::{IommuMode, VfioContext};
@@ -22,17 +22,16 @@ pub struct Opened {
     pub reason: String,
 }
 
-/// Opens the device at an address such as `0000:01:00.0` or `01:00.0`, by the backend that the variable
-/// `OUTBOARD_BACKEND` names, or else by the one that fits what the device is bound to.
+/// Opens the device that a [`Selector`] names, such as `0000:01:00.0`, `8086:10d3` or `@nic`, by the backend that the
+/// variable `OUTBOARD_BACKEND` names, or else by the one that fits what the device is bound to.
 ///
 /// # Errors
 ///
-/// It is no address; or as for [`open_on`].
-pub fn open(address: &str) -> Result<Opened> {
-    let address = address.parse::<PciAddress>().map_err(|error| {
-        Error::new(ErrorKind::InvalidInput, "no device is named so").with_source(error)
-    })?;
-    open_on(&Host::system(), address, None)
+/// It is no selector; or as for [`open_on`].
+pub fn open(selector: &str) -> Result<Opened> {
+    let parsed = selector.parse::<Selector>();
+    let selector = parsed.map_err(|e| Error::new(ErrorKind::InvalidInput, e.to_string()))?;
+    open_on(&Host::system(), &selector, None)
 }
 
 /// The backend that a variable of the environment asks for. An empty one asks for none.
@@ -45,14 +44,15 @@ fn asked(variable: Option<String>) -> Result<Option<Backend>> {
     })
 }
 
-/// Opens the device at `address` of this machine, by this backend, or else as [`open`] does.
+/// Opens the device of this machine that a [`Selector`] names, by this backend, or else as [`open`] does.
 ///
 /// # Errors
 ///
-/// There is no such device; it is bound to what the backend cannot use, or to a driver of the kernel's; `OUTBOARD_BACKEND`
+/// There is no such device, or more than one; it is bound to what the backend cannot use, or to a driver of the kernel's; `OUTBOARD_BACKEND`
 /// names no backend; or the backend cannot open it. Each says what to do.
-pub fn open_on(host: &Host, address: PciAddress, backend: Option<Backend>) -> Result<Opened> {
-    let function = host.function(address)?;
+pub fn open_on(host: &Host, selector: &Selector, backend: Option<Backend>) -> Result<Opened> {
+    let function = host.select(selector)?;
+    let address = function.address;
     let asked = match backend {
         Some(backend) => Some((backend, "it was asked for")),
         None => {
@@ -145,13 +145,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_or_is_not_there_is_said_to_be() {
-        let error = open("net:eth0").unwrap_err();
-        assert_eq!(error.to_string(), "no device is named so");
-        assert!(error.source().is_some());
+    fn what_names_no_device_or_is_not_there_is_said_to() {
+        let error = open("eth0").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().starts_with("'eth0' names no device"));
         let root = tempfile::tempdir().unwrap();
-        let address = "0000:01:00.0".parse().unwrap();
-        let error = open_on(&Host::at(root.path()), address, None).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::NotFound);
+        let host = Host::at(root.path());
+        for selector in ["0000:01:00.0", "net:eth0", "@nic"] {
+            let selector: Selector = selector.parse().unwrap();
+            let error = open_on(&host, &selector, None).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        }
     }
 }

@@ -17,7 +17,7 @@ const EDU: &str = "00:03.0";
 
 /// The driver of edu computes 10!; copies, where there is an IOMMU; and takes an interrupt, where there are any.
 fn assert_driven(asked: Option<Backend>, backend: Backend, reason: &str) {
-    let opened = open_on(&Host::system(), EDU.parse().unwrap(), asked).unwrap();
+    let opened = open_on(&Host::system(), &EDU.parse().unwrap(), asked).unwrap();
     println!("{}: {}", opened.backend, opened.reason);
     assert_eq!((opened.backend, opened.reason.as_str()), (backend, reason));
     let mut edu = edu::Edu::new(&*opened.device).unwrap();
@@ -69,7 +69,7 @@ fn a_device_is_opened_by_what_fits_or_by_what_is_asked_for() {
 }
 
 fn assert_refused(asked: Backend, now: &str) {
-    let error = open_on(&Host::system(), EDU.parse().unwrap(), Some(asked)).unwrap_err();
+    let error = open_on(&Host::system(), &EDU.parse().unwrap(), Some(asked)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotBound);
     let message = format!("0000:00:03.0 cannot be opened by {asked}: {now}");
     assert_eq!(error.to_string(), message);
@@ -98,7 +98,7 @@ fn each_backend(address: &str) -> Vec<(Backend, Vec<&'static str>)> {
     let full = lab_guest::fact("kernel") == "full";
     let open = |backend: Backend| {
         let host = Host::system();
-        let opened = open_on(&host, address.parse().unwrap(), Some(backend)).unwrap();
+        let opened = open_on(&host, &address.parse().unwrap(), Some(backend)).unwrap();
         (backend, there(&*opened.device, backend.word()))
     };
     let mut all = Vec::new();

@@ -174,7 +174,7 @@ fn a_bar_that_is_lost_is_to_be_asked_for_anew() {
 #[ignore = "needs the lab"]
 fn registers_of_pci_struct_run_on_every_backend() {
     let assert_on = |backend: Backend| {
-        let opened = open_on(&Host::system(), EDU.parse().unwrap(), Some(backend)).unwrap();
+        let opened = open_on(&Host::system(), &EDU.parse().unwrap(), Some(backend)).unwrap();
         let bar = opened.device.bar(0).unwrap();
         assert_alive(&region(bar.mmio::<0x0c>().unwrap()));
         // The same bytes as the kernel shows.

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A machine: where its `/sys`, `/dev`, `/proc` and `/etc` are.
+/// A machine: where its `/sys`, `/dev`, `/proc`, `/etc`, `/run` and `/lib` are.
 #[derive(Debug, Clone)]
 pub struct Host {
     sys: PathBuf,
@@ -18,6 +18,8 @@ pub struct Host {
     etc: PathBuf,
     /// The user's own configuration, which comes before `/etc`.
     config: Option<PathBuf>,
+    run: PathBuf,
+    lib: PathBuf,
 }
 
 impl Host {
@@ -35,7 +37,7 @@ impl Host {
         }
     }
 
-    /// A machine whose `sys`, `dev`, `proc` and `etc` are folders of `root`.
+    /// A machine whose `sys`, `dev`, `proc`, `etc`, `run` and `lib` are folders of `root`.
     #[must_use]
     pub fn at(root: impl AsRef<Path>) -> Self {
         let root = root.as_ref();
@@ -45,6 +47,8 @@ impl Host {
             proc: root.join("proc"),
             etc: root.join("etc"),
             config: None,
+            run: root.join("run"),
+            lib: root.join("lib"),
         }
     }
 
@@ -259,6 +263,31 @@ impl Host {
         &self.etc
     }
 
+    /// What we keep until the machine restarts: `/run/outboard`.
+    pub(crate) fn run(&self) -> PathBuf {
+        self.run.join("outboard")
+    }
+
+    pub(crate) fn journal_dir(&self) -> PathBuf {
+        self.run().join("journal")
+    }
+
+    pub(crate) fn boot_id_file(&self) -> PathBuf {
+        self.proc.join("sys/kernel/random/boot_id")
+    }
+
+    /// The text of the file of the running kernel's modules that says which of them is for which device.
+    pub(crate) fn module_aliases(&self) -> Result<String> {
+        let release = read(&self.proc.join("sys/kernel/osrelease"))?;
+        read(&self.lib.join("modules").join(release).join("modules.alias"))
+    }
+
+    /// A parameter of a module that is loaded.
+    pub(crate) fn module_parameter(&self, module: &str, name: &str) -> Option<String> {
+        let parameters = self.sys.join("module").join(module).join("parameters");
+        read(&parameters.join(name)).ok()
+    }
+
     /// Where the configuration may be, what counts more first.
     pub(crate) fn config_files(&self) -> impl Iterator<Item = PathBuf> + '_ {
         let folders = self.config.iter().chain([&self.etc]);
@@ -299,25 +328,22 @@ pub(crate) fn link_name(path: &Path) -> Result<Option<String>> {
 }
 
 /// Writes to a file of `/sys`, all at once, as the kernel wants it.
-pub(crate) fn write(path: &Path, value: &str) -> Result<()> {
-    log::debug!("writing {value:?} to {}", path.display());
+pub(crate) fn write(path: &Path, value: &str) -> io::Result<()> {
     // Never created: /sys answers an attempt to create a file with a misleading EACCES.
-    let written = OpenOptions::new()
-        .write(true)
-        .open(path)
-        .and_then(|mut file| {
-            let count = file.write(value.as_bytes())?;
-            if count == value.len() {
-                Ok(())
-            } else {
-                Err(io::ErrorKind::WriteZero.into())
-            }
-        });
-    written.map_err(|e| {
-        let error = Error::from_os(format!("cannot write {value:?} to {}", path.display()), e);
-        match error.kind() {
-            ErrorKind::PermissionDenied => error.with_hint("this needs root: run it with sudo"),
-            _ => error,
-        }
-    })
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    let count = file.write(value.as_bytes())?;
+    if count == value.len() {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::WriteZero.into())
+    }
+}
+
+/// The error of a write to a file of `/sys`.
+pub(crate) fn cannot_write(path: &Path, value: &str, e: io::Error) -> Error {
+    let error = Error::from_os(format!("cannot write {value:?} to {}", path.display()), e);
+    match error.kind() {
+        ErrorKind::PermissionDenied => error.with_hint("this needs root: run it with sudo"),
+        _ => error,
+    }
 }

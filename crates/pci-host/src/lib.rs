@@ -40,7 +40,10 @@ mod selector;
 mod uio;
 mod users;
 
-pub use bind::{Plan, SysfsWrite};
+pub use bind::{
+    Damaged, Done, Entry, Execution, Identity, Journal, Moment, Plan, State, SysfsWrite,
+    serve_writes,
+};
 pub use function::PciFunction;
 pub use host::Host;
 pub use path::DevicePath;

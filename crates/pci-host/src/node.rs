@@ -3,7 +3,8 @@
 use crate::{Host, PciFunction, function::is_vfio_driver, host::read};
 use io_core::{Error, ErrorKind, Result};
 use std::{
-    path::PathBuf,
+    fs::File,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -36,12 +37,14 @@ impl Host {
         self.has_iommu() || self.vfio_goes_without_iommu()
     }
 
-    /// Waits until the node through which a program opens the function is there, and returns it.
+    /// Waits until the node through which a program opens the function is there, and returns it. Of a function that was
+    /// `bound` a moment ago it is opened too, which some kernels refuse for a while after a hot-plug.
     pub(crate) fn wait_for_node(
         &self,
         function: &PciFunction,
         driver: &str,
         timeout: Duration,
+        bound: bool,
     ) -> Result<Option<PathBuf>> {
         let find = || match function.iommu_group {
             Some(group) if is_vfio_driver(driver) => Some(self.vfio_group(group)),
@@ -50,13 +53,16 @@ impl Host {
         if !is_vfio_driver(driver) && driver != "uio_pci_generic" {
             return Ok(None);
         }
+        let is_fresh_vfio = bound && is_vfio_driver(driver);
         let started = Instant::now();
         loop {
             // The clock first, so that there is always one look after the deadline.
             let late = started.elapsed() >= timeout;
             let node = find();
             match node {
-                Some(node) if node.exists() => return Ok(Some(node)),
+                Some(node) if node.exists() && !(is_fresh_vfio && is_not_ready(&node)) => {
+                    return Ok(Some(node));
+                }
                 node if late => {
                     let node = node.map_or("its device node".into(), |n| n.display().to_string());
                     return Err(Error::new(
@@ -69,4 +75,10 @@ impl Host {
             }
         }
     }
+}
+
+/// Whether the kernel says of a group's node that there is no such device, which it does until it is through with it.
+fn is_not_ready(node: &Path) -> bool {
+    const ENODEV: i32 = 19;
+    File::open(node).is_err_and(|e| e.raw_os_error() == Some(ENODEV))
 }

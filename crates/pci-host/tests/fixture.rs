@@ -5,7 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use io_core::{ErrorKind, pci::PciAddress};
-use pci_host::{Host, PciFunction, Plan};
+use pci_host::{Execution, Host, Moment, PciFunction, Plan};
 use std::{
     error::Error,
     fs,
@@ -32,6 +32,7 @@ impl Machine {
             machine.file(&format!("sys/bus/pci/drivers/{driver}/unbind"), "");
         }
         machine.file("sys/bus/pci/drivers_probe", "");
+        machine.file("proc/sys/kernel/random/boot_id", "first-boot\n");
         machine.add("0000:03:00.0", 0x00);
         machine
     }
@@ -234,7 +235,7 @@ fn a_release_clears_the_override_with_a_newline() {
     let machine = Machine::new();
     machine.set_driver("vfio-pci");
     machine.file(OVERRIDE, "vfio-pci\n");
-    let plan = machine.host.plan_release(&machine.function());
+    let plan = machine.host.plan_release(&machine.function()).unwrap();
     assert_eq!(
         machine.steps(&plan),
         [
@@ -253,13 +254,13 @@ fn a_release_leaves_a_function_with_the_kernels_driver_alone() {
     let machine = Machine::new();
     machine.set_driver("e1000e");
     assert_eq!(
-        machine.steps(&machine.host.plan_release(&machine.function())),
+        machine.steps(&machine.host.plan_release(&machine.function()).unwrap()),
         []
     );
     // A bind that was killed after its first write left an override, and that goes.
     machine.file(OVERRIDE, "vfio-pci\n");
     assert_eq!(
-        machine.steps(&machine.host.plan_release(&machine.function())),
+        machine.steps(&machine.host.plan_release(&machine.function()).unwrap()),
         [step(OVERRIDE, "\n")]
     );
 }
@@ -276,11 +277,19 @@ fn what_cannot_be_bound_is_refused_before_anything_is_written() {
     let mut function = machine.function();
     refused(
         &function,
-        "uio_pci_generic",
+        "nvme",
         ErrorKind::NotFound,
-        "there is no PCI driver \"uio_pci_generic\" loaded",
+        "there is no PCI driver \"nvme\" loaded",
     );
-    for driver in ["", "..", "../../..", "vfio-pci\n", "vfio-pci/", "vfio_pci"] {
+    for driver in [
+        "",
+        "..",
+        "../../..",
+        "vfio-pci\n",
+        "vfio-pci/",
+        "vfio_pci",
+        "/x_vfio_pci",
+    ] {
         let error = machine.host.plan_bind(&function, driver).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound, "{driver:?}");
     }
@@ -335,7 +344,10 @@ fn an_override_of_somebody_else_is_neither_replaced_nor_cleared() {
         error.to_string(),
         "the driver_override of 0000:03:00.0 is set already, to e1000e"
     );
-    assert_eq!(machine.steps(&machine.host.plan_release(&function)), []);
+    assert_eq!(
+        machine.steps(&machine.host.plan_release(&function).unwrap()),
+        []
+    );
 }
 
 #[test]
@@ -344,7 +356,7 @@ fn a_variant_of_vfio_pci_is_released_as_vfio_pci_is() {
     machine.set_driver("mlx5_vfio_pci");
     let function = machine.function();
     assert!(function.has_vfio_driver());
-    let steps = machine.steps(&machine.host.plan_release(&function));
+    let steps = machine.steps(&machine.host.plan_release(&function).unwrap());
     assert_eq!(
         steps[0],
         step("sys/bus/pci/drivers/mlx5_vfio_pci/unbind", "0000:03:00.0")
@@ -355,7 +367,7 @@ fn a_variant_of_vfio_pci_is_released_as_vfio_pci_is() {
 fn a_release_that_comes_back_to_vfio_is_noticed() {
     let machine = Machine::new();
     machine.set_driver("vfio-pci"); // and stays so, as new_id would have it
-    let plan = machine.host.plan_release(&machine.function());
+    let plan = machine.host.plan_release(&machine.function()).unwrap();
     let error = machine.host.execute(&plan, NO_WAIT).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -427,8 +439,14 @@ fn an_undo_writes_back_the_override_that_was_there() {
 fn a_node_that_does_not_appear_is_waited_for_until_the_deadline_and_no_longer() {
     let machine = Machine::new();
     let plan = machine.bind();
-    machine.set_driver("vfio-pci"); // as if it had taken the function
-    let error = machine.host.execute(&plan, NO_WAIT).unwrap_err();
+    let probe = plan.steps().last().unwrap();
+    let taken = |moment: Moment<'_>, done| {
+        if moment == Moment::Write(probe) && done {
+            machine.set_driver("vfio-pci");
+        }
+    };
+    let execution = Execution::new(&machine.host).timeout(NO_WAIT).watch(&taken);
+    let error = execution.run(&plan).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     let reason = error.source().unwrap().to_string();
     assert!(
@@ -436,6 +454,8 @@ fn a_node_that_does_not_appear_is_waited_for_until_the_deadline_and_no_longer() 
         "{reason}"
     );
 
+    // It has the driver already.
+    let plan = machine.bind();
     let node = machine.path("dev/vfio/7");
     fs::create_dir_all(node.parent().unwrap()).unwrap();
     std::thread::scope(|scope| {

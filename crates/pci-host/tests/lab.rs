@@ -46,7 +46,9 @@ fn a_function_goes_to_vfio_and_comes_back_to_what_it_was() {
         assert_eq!(bound.driver_override.as_deref(), Some("vfio-pci"));
         assert!(node.unwrap().starts_with("/dev/vfio"));
 
-        let (released, _) = host.execute(&host.plan_release(&bound), DEADLINE).unwrap();
+        let (released, _) = host
+            .execute(&host.plan_release(&bound).unwrap(), DEADLINE)
+            .unwrap();
         assert_eq!(released.driver.as_deref(), driver, "{address}");
         assert_eq!(released.driver_override, None, "{address}");
     }
@@ -84,7 +86,8 @@ fn uio_has_a_node_of_its_own() {
     let plan = host.plan_bind(&function, "uio_pci_generic").unwrap();
     let (bound, node) = host.execute(&plan, DEADLINE).unwrap();
     assert!(node.unwrap().starts_with("/dev/uio0"));
-    host.execute(&host.plan_release(&bound), DEADLINE).unwrap();
+    host.execute(&host.plan_release(&bound).unwrap(), DEADLINE)
+        .unwrap();
 }
 
 #[test]
@@ -97,7 +100,7 @@ fn a_function_that_is_open_is_not_released() {
     let program = File::open(node.unwrap()).unwrap();
     // The kernel would let both unbinds wait, for ever, where no signal reaches them.
     for plan in [
-        host.plan_release(&bound),
+        host.plan_release(&bound).unwrap(),
         host.plan_bind(&bound, "uio_pci_generic").unwrap(),
     ] {
         let error = host.execute(&plan, DEADLINE).unwrap_err();
@@ -113,5 +116,6 @@ fn a_function_that_is_open_is_not_released() {
         "nothing was changed"
     );
     drop(program);
-    host.execute(&host.plan_release(&bound), DEADLINE).unwrap();
+    host.execute(&host.plan_release(&bound).unwrap(), DEADLINE)
+        .unwrap();
 }

@@ -93,9 +93,13 @@ fn in_page(start: u64, page: usize) -> u64 {
 /// Why a BAR cannot be mapped by `/sys`.
 fn refused(open: &Open, path: &Path, error: Error) -> Error {
     if error.errno().map(Errno::from_raw) == Some(Errno::EINVAL) {
+        let now = open.host.function(open.function.address);
+        let who = match now.ok().and_then(|function| function.driver) {
+            Some(driver) => format!("{driver} has it by now, and"),
+            None => "something has claimed it (/proc/iomem says what), and".to_owned(),
+        };
         return error.with_hint(format!(
-            "a driver may have claimed it, and the kernel keep it for the driver (CONFIG_IO_STRICT_DEVMEM, iomem=strict): \
-             /proc/iomem says who has it; {} can be mapped when nobody has",
+            "{who} the kernel keeps {} for whoever has (CONFIG_IO_STRICT_DEVMEM, iomem=strict)",
             path.display()
         ));
     }

@@ -82,7 +82,7 @@ mod tests {
         bytes.extend([7; 8]);
         bytes.extend(header(3, 0));
         assert_eq!(ids(&bytes, 8), [1, 3]);
-        assert_eq!(ids(&bytes, 0), []);
+        assert_eq!(ids(&bytes, 0), [0_u16; 0]);
     }
 
     #[test]
@@ -99,8 +99,8 @@ mod tests {
             bytes.extend(header(1, next));
             assert_eq!(ids(&bytes, 8), [1], "to {next:#x}");
         }
-        assert_eq!(ids(&[0; 8], 8), []);
-        assert_eq!(ids(&[0; 8], u32::MAX), []);
+        assert_eq!(ids(&[0; 8], 8), [0_u16; 0]);
+        assert_eq!(ids(&[0; 8], u32::MAX), [0_u16; 0]);
     }
 
     #[test]

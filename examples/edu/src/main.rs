@@ -8,10 +8,8 @@
 
 use clap::Parser;
 use edu::{Edu, MEMORY_SIZE, soak::Soak};
-use io_core::{
-    Error, ErrorKind, PciDevice, Result, event::Ending, pci::PciAddress, recovery::until_gone,
-};
-use outboard::{Backend, Opened, open_on};
+use io_core::{Error, ErrorKind, PciDevice, Result, event::Ending, recovery::until_gone};
+use outboard::{Backend, Opened, open_on, prelude::Selector};
 use pci_host::Host;
 use std::{error::Error as _, process::ExitCode, time::Duration};
 
@@ -33,9 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
     5 if it gave wrong results."
 )]
 struct Arguments {
-    /// The device, bound to vfio-pci or uio_pci_generic, or to no driver, such as 00:03.0
+    /// The device, bound to vfio-pci or uio_pci_generic, or to no driver, such as 00:03.0 or 1234:11e8
     #[arg(value_name = "DEV")]
-    device: PciAddress,
+    device: Selector,
     /// What carries it: iommufd, type1, uio or sysfs; if it is not said, what fits
     #[arg(long)]
     backend: Option<Backend>,
@@ -67,13 +65,13 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         device,
         backend,
         reason,
-    } = open_on(&Host::system(), arguments.device, arguments.backend)?;
+    } = open_on(&Host::system(), &arguments.device, arguments.backend)?;
     if let Some(seconds) = arguments.soak {
         return soak(&*device, Duration::from_secs(seconds));
     }
     let mut edu = Edu::new(&*device)?;
     let (major, minor) = edu.version();
-    let address = arguments.device;
+    let address = device.address();
     println!("edu {major}.{minor} at {address}, by {backend}: {reason}");
 
     edu.check_liveness(0x1234_5678)?;

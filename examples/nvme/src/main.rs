@@ -14,7 +14,7 @@ use io_core::{
     Error, ErrorKind, PciDevice, Result, event::Ending, pci::PciAddress, recovery::until_gone,
 };
 use nvme::{Nvme, Options, soak::Soak};
-use outboard::{Backend, open_on};
+use outboard::{Backend, open_on, prelude::Selector};
 use pci_host::Host;
 use std::{
     error::Error as _,
@@ -42,9 +42,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
     5 if it has other data than it acknowledged."
 )]
 struct Arguments {
-    /// The drive, bound to vfio-pci, such as 04:00.0
+    /// The drive, bound to vfio-pci, such as 04:00.0 or path:0000:00:07.0/00.0
     #[arg(value_name = "DEV")]
-    device: PciAddress,
+    device: Selector,
     /// What carries it: iommufd or type1, as others give it no memory; if it is not said, what fits
     #[arg(long)]
     backend: Option<Backend>,
@@ -94,7 +94,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let opened = open_on(&Host::system(), arguments.device, arguments.backend)?;
+    let opened = open_on(&Host::system(), &arguments.device, arguments.backend)?;
     let device = &*opened.device;
     if let Some(seconds) = arguments.bench {
         for depth in [1, 8, 32] {
@@ -108,7 +108,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         return soak(device, Duration::from_secs(seconds), arguments);
     }
     let mut nvme = open(device, arguments.depth, arguments)?;
-    describe(&nvme, opened.backend, arguments.device)?;
+    describe(&nvme, opened.backend, device.address())?;
     transfer(&mut nvme, arguments)?;
     nvme.close()?;
     Ok(ExitCode::SUCCESS)
@@ -116,7 +116,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
 
 /// Lets the load run until its end, or that of the drive.
 fn soak(device: &dyn PciDevice, time: Duration, arguments: &Arguments) -> Result<ExitCode> {
-    let address = arguments.device;
+    let address = device.address();
     let options = options(arguments.depth, arguments);
     let blocks = (arguments.lba, arguments.blocks.into());
     let tell = |what: &str| println!("{address}: {what}");

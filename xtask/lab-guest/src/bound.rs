@@ -68,8 +68,8 @@ impl Bound {
 impl Drop for Bound {
     fn drop(&mut self) {
         let function = self.host.function(self.address).expect("a function");
-        let plan = self.host.plan_release(&function);
-        let released = self.host.execute(&plan, Duration::ZERO);
+        let plan = self.host.plan_release(&function).expect("a plan");
+        let released = self.host.execute(&plan, Duration::from_secs(10));
         released.expect("released");
     }
 }

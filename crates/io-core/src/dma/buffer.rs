@@ -1,7 +1,7 @@
 //! Memory that is mapped for devices.
 #![expect(unsafe_code, reason = "makes views and slices of memory that it owns")]
 
-use super::{DmaOptions, DmaPages, DmaSpace, Iova, space::Inner};
+use super::{DmaOptions, DmaPages, DmaSpace, DmaTap, Iova, space::Inner};
 use crate::{Region, Result, SysMem};
 use std::{
     fmt,
@@ -15,6 +15,7 @@ use std::{
 pub(super) struct Mapped {
     /// Where, until it is unmapped.
     space: Option<Arc<Inner>>,
+    tap: Option<Arc<dyn DmaTap>>,
     memory: *mut u8,
     len: usize,
     iova: Iova,
@@ -25,9 +26,16 @@ unsafe impl Send for Mapped {}
 
 impl Mapped {
     #[inline]
-    pub(super) fn new(space: Arc<Inner>, memory: *mut u8, len: usize, iova: Iova) -> Self {
+    pub(super) fn new(
+        space: Arc<Inner>,
+        tap: Option<Arc<dyn DmaTap>>,
+        memory: *mut u8,
+        len: usize,
+        iova: Iova,
+    ) -> Self {
         Self {
             space: Some(space),
+            tap,
             memory,
             len,
             iova,
@@ -36,9 +44,12 @@ impl Mapped {
 
     #[inline]
     fn unmap(&mut self) -> Result<()> {
-        match self.space.take() {
-            Some(space) => space.unmap(self.iova, self.len),
-            None => Ok(()),
+        let Some(space) = self.space.take() else {
+            return Ok(());
+        };
+        match &self.tap {
+            None => space.unmap(self.iova, self.len),
+            Some(tap) => tap.unmap(self.iova, &mut || space.unmap(self.iova, self.len)),
         }
     }
 }
@@ -83,9 +94,13 @@ impl DmaBox {
     pub fn share(self) -> Result<DmaBuffer> {
         let (memory, len) = (self.pages.as_ptr(), self.pages.len());
         let fixed = self.pages.fixed_iova();
+        let content = || self.to_vec();
         // SAFETY: the pages are used by nothing else, and live as long as the mapping: a buffer drops it
         // first, and there is no reference to them while there is one.
-        let mapped = unsafe { self.space.map(memory, len, fixed, self.options)? };
+        let mapped = unsafe {
+            self.space
+                .map(memory, len, fixed, self.options, Some(&content))?
+        };
         let kept = Some(self);
         Ok(DmaBuffer { mapped, kept })
     }
@@ -141,7 +156,11 @@ impl DmaBuffer {
             .expect("pages are aligned, and in the address space");
         // SAFETY: the pages are allocated while `self` is borrowed; there are no references to them, and
         // neither `self` nor the view can be shared with another thread.
-        unsafe { SysMem::from_raw(region) }
+        let view = unsafe { SysMem::from_raw(region) };
+        if let Some(tap) = &self.mapped.tap {
+            tap.look(self.mapped.iova, view);
+        }
+        view
     }
 
     /// Unmaps it, so that the device cannot reach it any more, and gives it back to the processor.
@@ -153,6 +172,10 @@ impl DmaBuffer {
     /// The kernel refuses, or unmaps less than was mapped. The memory is not freed then, because the
     /// device may reach it still.
     pub fn unshare(mut self) -> Result<DmaBox> {
+        if self.mapped.tap.is_some() {
+            // Whoever is in between sees what is given back.
+            _ = self.view();
+        }
         let kept = self.unmap()?;
         Ok(kept.expect("a buffer keeps its memory"))
     }

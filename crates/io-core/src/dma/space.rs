@@ -2,8 +2,8 @@
 #![expect(unsafe_code, reason = "lets devices write to memory")]
 
 use super::{
-    DmaBox, DmaLimits, DmaMapping, DmaOps, DmaOptions, Iova, IovaAllocator, IovaRange, NoIova,
-    PageSize, allocator::last_address, buffer::Mapped,
+    DmaBox, DmaLimits, DmaMapping, DmaOps, DmaOptions, DmaPages, DmaTap, Iova, IovaAllocator,
+    IovaRange, NoIova, PageSize, allocator::last_address, buffer::Mapped,
 };
 use crate::{Error, ErrorKind, Result};
 use std::sync::{
@@ -15,6 +15,7 @@ use std::sync::{
 #[derive(Debug, Clone)]
 pub struct DmaSpace {
     inner: Arc<Inner>,
+    tap: Option<Arc<dyn DmaTap>>,
 }
 
 #[derive(Debug)]
@@ -46,7 +47,15 @@ impl DmaSpace {
             free,
             spare,
         });
-        Ok(Self { inner })
+        Ok(Self { inner, tap: None })
+    }
+
+    /// Another handle to the same one, with somebody in between.
+    pub(crate) fn tapped(&self, tap: Arc<dyn DmaTap>) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            tap: Some(tap),
+        }
     }
 
     /// What the IOMMU could do when the space was made.
@@ -72,15 +81,23 @@ impl DmaSpace {
     ///
     /// The kernel has no such memory.
     pub fn allocate(&self, len: usize, options: DmaOptions) -> Result<DmaBox> {
+        let mut make = || self.pages(len, options);
+        let pages = match &self.tap {
+            None => make(),
+            Some(tap) => tap.pages(len, &mut make),
+        };
+        Ok(DmaBox::new(self.clone(), options, pages?))
+    }
+
+    fn pages(&self, len: usize, options: DmaOptions) -> Result<Box<dyn DmaPages>> {
         let ops = &self.inner.ops;
-        let pages = match ops.pages(len, options.pages) {
+        match ops.pages(len, options.pages) {
             Err(error) if options.fallback && options.pages != PageSize::Base => {
                 log::info!("{error}: small pages instead");
-                ops.pages(len, PageSize::Base)?
+                ops.pages(len, PageSize::Base)
             }
-            pages => pages?,
-        };
-        Ok(DmaBox::new(self.clone(), options, pages))
+            pages => pages,
+        }
     }
 
     /// Lets devices reach the `len` bytes at `memory`, which belong to the caller.
@@ -102,10 +119,12 @@ impl DmaSpace {
         options: DmaOptions,
     ) -> Result<DmaMapping> {
         // SAFETY: the caller has shown it.
-        Ok(DmaMapping(unsafe { self.map(memory, len, None, options) }?))
+        Ok(DmaMapping(unsafe {
+            self.map(memory, len, None, options, None)
+        }?))
     }
 
-    /// Maps memory: at `fixed`, if that is where devices find it.
+    /// Maps memory: at `fixed`, if that is where devices find it. `content` gives what is in it, if it is known.
     ///
     /// # Safety
     ///
@@ -117,10 +136,16 @@ impl DmaSpace {
         len: usize,
         fixed: Option<Iova>,
         options: DmaOptions,
+        content: Option<&dyn Fn() -> Vec<u8>>,
     ) -> Result<Mapped> {
         // SAFETY: the caller has shown it.
-        let iova = unsafe { self.map_somewhere(memory, len, fixed, options) }?;
-        Ok(Mapped::new(Arc::clone(&self.inner), memory, len, iova))
+        let mut map = || unsafe { self.map_somewhere(memory, len, fixed, options) };
+        let iova = match &self.tap {
+            None => map(),
+            Some(tap) => tap.map(len, options.direction, content, &mut map),
+        }?;
+        let (space, tap) = (Arc::clone(&self.inner), self.tap.clone());
+        Ok(Mapped::new(space, tap, memory, len, iova))
     }
 
     /// Maps memory, and says where.

@@ -155,7 +155,7 @@ impl DmaOps for SimulatedDma {
             let message = "the simulated machine has no huge pages";
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        Ok(Box::new(Pages::new(len)?))
+        Ok(Box::new(Pages::new(len, Some(thread::current().id()))?))
     }
 
     unsafe fn map(
@@ -190,17 +190,18 @@ impl DmaOps for SimulatedDma {
 
 /// Memory that starts and ends at a page.
 #[derive(Debug)]
-struct Pages {
+pub(crate) struct Pages {
     start: *mut u8,
     layout: Layout,
-    home: ThreadId,
+    /// The only thread that may use it.
+    home: Option<ThreadId>,
 }
 
 // SAFETY: it owns the memory.
 unsafe impl Send for Pages {}
 
 impl Pages {
-    fn new(len: usize) -> Result<Self> {
+    pub(crate) fn new(len: usize, home: Option<ThreadId>) -> Result<Self> {
         let failed = || {
             Error::new(
                 ErrorKind::InvalidInput,
@@ -217,7 +218,6 @@ impl Pages {
         if start.is_null() {
             return Err(failed());
         }
-        let home = thread::current().id();
         Ok(Self {
             start,
             layout,
@@ -237,7 +237,7 @@ impl Drop for Pages {
 unsafe impl DmaPages for Pages {
     fn as_ptr(&self) -> *mut u8 {
         assert!(
-            self.home == thread::current().id(),
+            self.home.is_none_or(|home| home == thread::current().id()),
             "simulated DMA memory is used on the thread that allocated it"
         );
         self.start

@@ -1,7 +1,10 @@
 //! A region whose accesses are written down.
 
-use crate::{Fault, Offset, RegionOps, Width};
-use std::sync::{Mutex, PoisonError};
+use crate::{Fault, Offset, RegionOps, Result, Width, record};
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
 /// One access that was made to a region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +19,88 @@ pub struct Access {
     pub value: Option<u64>,
 }
 
-/// A region behind which there is another, and which writes down every access to it.
+/// What is done with a region, and what came of it.
+#[derive(Debug)]
+pub(crate) enum Told<'a> {
+    Access {
+        write: bool,
+        at: Offset,
+        bytes: &'a [u8],
+        result: Result<(), Fault>,
+    },
+    IsLost(bool),
+    SetLost(bool),
+    Revive(&'a Result<()>),
+}
+
+/// Who is told what is done with a region, when it is over.
+pub(crate) trait Tell: fmt::Debug + Send + Sync {
+    fn tell(&self, told: Told<'_>);
+}
+
+/// A region behind which there is another, and of which somebody is told all that is done with it.
+#[derive(Debug)]
+pub(crate) struct Overheard<R, T> {
+    pub(crate) inner: R,
+    pub(crate) by: T,
+}
+
+impl<R: RegionOps, T: Tell> RegionOps for Overheard<R, T> {
+    fn name(&self) -> String {
+        self.inner.name()
+    }
+
+    fn size(&self) -> usize {
+        self.inner.size()
+    }
+
+    fn widest(&self) -> Width {
+        self.inner.widest()
+    }
+
+    fn read(&self, at: Offset, bytes: &mut [u8]) -> Result<(), Fault> {
+        let result = self.inner.read(at, bytes);
+        self.by.tell(Told::Access {
+            write: false,
+            at,
+            bytes,
+            result,
+        });
+        result
+    }
+
+    fn write(&self, at: Offset, bytes: &[u8]) -> Result<(), Fault> {
+        let result = self.inner.write(at, bytes);
+        self.by.tell(Told::Access {
+            write: true,
+            at,
+            bytes,
+            result,
+        });
+        result
+    }
+
+    fn is_lost(&self) -> bool {
+        let lost = self.inner.is_lost();
+        self.by.tell(Told::IsLost(lost));
+        lost
+    }
+
+    fn set_lost(&self, lost: bool) {
+        self.inner.set_lost(lost);
+        self.by.tell(Told::SetLost(lost));
+    }
+
+    fn revive(&self) -> Result<()> {
+        let revived = self.inner.revive();
+        self.by.tell(Told::Revive(&revived));
+        revived
+    }
+}
+
+/// A region behind which there is another, and which writes down every access to it, for a test to look at.
+///
+/// All that is done with a device goes to a file by [`record`](crate::record).
 ///
 /// ```
 /// use io_core::{IndirectIo, Io, Region, sim::{Ram, Recorder}};
@@ -32,75 +116,81 @@ pub struct Access {
 /// ```
 #[derive(Debug)]
 pub struct Recorder<R> {
-    inner: R,
-    accesses: Mutex<Vec<Access>>,
+    region: Overheard<R, Accesses>,
+}
+
+#[derive(Debug, Default)]
+struct Accesses(Mutex<Vec<Access>>);
+
+impl Tell for Accesses {
+    fn tell(&self, told: Told<'_>) {
+        let Told::Access {
+            write,
+            at,
+            bytes,
+            result,
+        } = told
+        else {
+            return;
+        };
+        let access = Width::from_bytes(bytes.len()).map(|width| Access {
+            write,
+            at,
+            width,
+            value: result.ok().map(|()| record::value(bytes)),
+        });
+        let mut accesses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        accesses.extend(access);
+    }
 }
 
 impl<R: RegionOps> Recorder<R> {
     /// A recorder of accesses to `inner`: a region, or a reference or an `Arc` to one.
     #[must_use]
     pub fn new(inner: R) -> Self {
+        let by = Accesses::default();
         Self {
-            inner,
-            accesses: Mutex::default(),
+            region: Overheard { inner, by },
         }
     }
 
     /// The accesses since the last time they were taken, in their order.
     pub fn take(&self) -> Vec<Access> {
-        std::mem::take(&mut *self.accesses.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn record(&self, write: bool, at: Offset, bytes: &[u8], result: Result<(), Fault>) {
-        let mut value = [0; 8];
-        for (to, from) in value.iter_mut().zip(bytes) {
-            *to = *from;
-        }
-        let access = Width::from_bytes(bytes.len()).map(|width| Access {
-            write,
-            at,
-            width,
-            value: result.ok().map(|()| u64::from_le_bytes(value)),
-        });
-        let mut accesses = self.accesses.lock().unwrap_or_else(PoisonError::into_inner);
-        accesses.extend(access);
+        let accesses = &self.region.by.0;
+        std::mem::take(&mut *accesses.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl<R: RegionOps> RegionOps for Recorder<R> {
     fn name(&self) -> String {
-        self.inner.name()
+        self.region.name()
     }
 
     fn size(&self) -> usize {
-        self.inner.size()
+        self.region.size()
     }
 
     fn widest(&self) -> Width {
-        self.inner.widest()
+        self.region.widest()
     }
 
     fn read(&self, at: Offset, bytes: &mut [u8]) -> Result<(), Fault> {
-        let result = self.inner.read(at, bytes);
-        self.record(false, at, bytes, result);
-        result
+        self.region.read(at, bytes)
     }
 
     fn write(&self, at: Offset, bytes: &[u8]) -> Result<(), Fault> {
-        let result = self.inner.write(at, bytes);
-        self.record(true, at, bytes, result);
-        result
+        self.region.write(at, bytes)
     }
 
     fn is_lost(&self) -> bool {
-        self.inner.is_lost()
+        self.region.is_lost()
     }
 
     fn set_lost(&self, lost: bool) {
-        self.inner.set_lost(lost);
+        self.region.set_lost(lost);
     }
 
-    fn revive(&self) -> crate::Result<()> {
-        self.inner.revive()
+    fn revive(&self) -> Result<()> {
+        self.region.revive()
     }
 }

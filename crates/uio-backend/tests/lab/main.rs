@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod full;
 mod lockdown;
 mod physical;
 mod taken;

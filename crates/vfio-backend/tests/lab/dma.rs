@@ -195,6 +195,62 @@ fn what_is_unmapped_or_mapped_for_the_other_direction_the_device_does_not_change
     }
 }
 
+/// Lets a device write to memory that is mapped for writing, and read it. Returns what it read.
+fn read_of_what_is_for_writing(mode: IommuMode) -> Vec<u8> {
+    let bound = Bound::new(EDU);
+    let device = bound.open_in(mode);
+    device.set_bus_master(true).unwrap();
+    let (bar, space) = (device.bar(0).unwrap(), device.dma().unwrap());
+    let source = buffer(space, b"from here");
+    Edu(&bar).read(source.iova(), 9);
+
+    let write_only = options().direction(DmaDirection::FromDevice);
+    let target = space.allocate(4096, write_only).unwrap().share().unwrap();
+    Edu(&bar).write(target.iova(), 9);
+    assert_eq!(&bytes(&target, 9), b"from here", "{mode}");
+    target
+        .view()
+        .copy_from_slice(0, b"a secret.", AccessWidth::Auto)
+        .unwrap();
+    Edu(&bar).read(target.iova(), 9);
+    let back = buffer(space, &[]);
+    Edu(&bar).write(back.iova(), 9);
+    bytes(&back, 9)
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn what_is_mapped_for_the_device_to_write_it_writes_and_intels_iommu_lets_it_read() {
+    for mode in modes() {
+        // Linux sets the bit for reading in every entry of VT-d's second level.
+        assert_eq!(read_of_what_is_for_writing(mode), b"a secret.", "{mode}");
+    }
+}
+
+mod amd {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs the lab"]
+    fn what_is_mapped_for_the_device_to_write_it_does_not_read() {
+        for mode in modes() {
+            assert_eq!(read_of_what_is_for_writing(mode), b"from here", "{mode}");
+        }
+    }
+}
+
+mod virtio {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs the lab"]
+    fn what_is_mapped_for_the_device_to_write_it_does_not_read() {
+        for mode in modes() {
+            assert_eq!(read_of_what_is_for_writing(mode), b"from here", "{mode}");
+        }
+    }
+}
+
 #[test]
 #[ignore = "needs the lab"]
 fn addresses_are_those_that_the_kernel_tells_and_no_others() {
@@ -356,5 +412,47 @@ fn memory_beyond_the_limit_is_refused_with_the_numbers() {
         let name = "dma::memory_beyond_the_limit_is_refused_with_the_numbers";
         nobody::run(name, 1024, &mode.to_string());
         nobody::give(&bound, 0);
+    }
+}
+
+/// A machine with pages of 1 GiB.
+mod huge {
+    use super::*;
+
+    /// The kernel's pool of them.
+    const POOL: &str = "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages";
+
+    #[test]
+    #[ignore = "needs the lab"]
+    fn a_page_of_1_gib_is_reached_from_its_first_byte_to_its_last() {
+        let huge = DmaOptions::default()
+            .address_bits(39)
+            .pages(PageSize::Huge1G);
+        let _plugged = Plugged::edu(39);
+        for mode in modes() {
+            let bound = Bound::new(PLUGGED);
+            let device = bound.open_in(mode);
+            device.set_bus_master(true).unwrap();
+            let (bar, space) = (device.bar(0).unwrap(), device.dma().unwrap());
+            let error = space.allocate(1, huge).unwrap_err();
+            let hint = error.hint().unwrap();
+            assert!(hint.contains("hugepages-1048576kB/nr_hugepages"), "{hint}");
+
+            fs::write(POOL, "1").unwrap();
+            assert_eq!(fs::read_to_string(POOL).unwrap().trim(), "1");
+            let mut memory = space.allocate(4096, huge).unwrap();
+            assert_eq!(memory.len(), 1 << 30, "a whole page, {mode}");
+            memory[..5].copy_from_slice(b"first");
+            let memory = memory.share().unwrap();
+            assert_eq!(memory.iova().raw() % (1 << 30), 0, "{mode}");
+            let last = (1 << 30) - 5;
+            Edu(&bar).read(memory.iova(), 5);
+            Edu(&bar).write(Iova::new(memory.iova().raw() + last), 5);
+            let memory = memory.unshare().unwrap();
+            let end = memory.get(usize::try_from(last).unwrap()..);
+            assert_eq!(end, Some(&b"first"[..]), "{mode}");
+            drop(memory);
+            fs::write(POOL, "0").unwrap();
+        }
     }
 }

@@ -157,8 +157,68 @@ fn a_kernel_without_an_interface_says_so() {
     }
 }
 
+mod stock {
+    use super::*;
+    use std::{path::Path, process::Command};
+
+    fn run(program: &str, argument: &Path) {
+        let status = Command::new(program).arg(argument).status().unwrap();
+        assert!(status.success(), "{program} {}", argument.display());
+    }
+
+    #[test]
+    #[ignore = "needs the lab"]
+    fn a_kernel_whose_module_of_iommus_is_not_loaded_is_told_which() {
+        let bound = Bound::new(EDU);
+        let name = "vfio_iommu_type1.ko";
+        let modules = fs::read_dir("/lab/modules").unwrap();
+        let mut files = modules.map(|file| file.unwrap().path());
+        let module = files
+            .find(|file| file.to_string_lossy().ends_with(name))
+            .unwrap();
+        run("rmmod", Path::new("vfio_iommu_type1"));
+        let error = VfioContext::new(&bound.host, IommuMode::Type1).unwrap_err();
+        run("insmod", &module);
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        let hint = "load the module: sudo modprobe vfio_iommu_type1";
+        assert_eq!(error.hint(), Some(hint));
+        drop(bound.open_in(IommuMode::Type1));
+    }
+}
+
 mod noiommu {
     use super::*;
+
+    #[test]
+    #[ignore = "needs the lab"]
+    fn a_thousand_times_open_and_closed_without_an_iommu_nothing_is_left() {
+        fs::write(
+            "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
+            "1",
+        )
+        .unwrap();
+        let pool = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
+        fs::write(pool, "1").unwrap();
+        let bound = Bound::new(EDU);
+        #[expect(unsafe_code, reason = "opens a device without an IOMMU")]
+        let open = || {
+            // SAFETY: the device is told no addresses.
+            let mode = IommuMode::NoIommu(unsafe { vfio_backend::UnsafeNoIommu::new() });
+            let device = bound.open_in(mode);
+            // SAFETY: as above.
+            let space = unsafe { device.context().use_physical_memory() }.unwrap();
+            let memory = space.allocate(4096, Default::default()).unwrap();
+            let _buffer = memory.share().unwrap();
+            let _bar = device.bar(0).unwrap();
+        };
+        open();
+        let before = Held::now();
+        for _ in 0..1000 {
+            open();
+        }
+        assert_eq!(Held::now(), before);
+        fs::write(pool, "0").unwrap();
+    }
 
     #[test]
     #[ignore = "needs the lab"]

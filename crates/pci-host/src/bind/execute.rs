@@ -1,0 +1,437 @@
+//! Carrying a plan out: write, look at what came of it, and take it back if that is not what was wanted.
+
+use crate::{
+    Code, Host, PciFunction, Plan, SysfsWrite,
+    bind::{
+        driver::{driver_name, hands_to_userspace},
+        entry::{Entry, State},
+        journal::Open,
+        lock::Lock,
+        plan::Goal,
+        writer::Writer,
+    },
+};
+use io_core::{Error, ErrorKind, Result};
+use std::{
+    ffi::OsString,
+    fmt,
+    fs::File,
+    io,
+    path::PathBuf,
+    slice, thread,
+    time::{Duration, Instant},
+};
+
+/// "No such device": what the kernel says of one that it is not through with.
+const ENODEV: i32 = 19;
+
+/// How long a function may have no driver after it was probed. One that was plugged in a moment ago cannot have any yet,
+/// and the kernel does not say so.
+const TAKING: Duration = Duration::from_secs(1);
+
+/// How often a function is probed again.
+const PROBE_INTERVAL: Duration = Duration::from_millis(5);
+
+/// What is being done to the machine: see [`Execution::watch`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Moment<'a> {
+    /// The entry of the journal is made.
+    Entry,
+    /// This is written to `/sys`.
+    Write(&'a SysfsWrite),
+    /// The entry is complete, or is removed.
+    End,
+}
+
+/// What came of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Done {
+    /// The function as it is now.
+    pub function: PciFunction,
+    /// The node through which a program opens it, where its driver has one.
+    pub node: Option<PathBuf>,
+    /// The entry of the journal by which this can be taken back.
+    pub entry: Option<u64>,
+}
+
+/// A way to carry plans out.
+///
+/// ```no_run
+/// use pci_host::{Execution, Host};
+/// use std::time::Duration;
+///
+/// let host = Host::system();
+/// let function = host.function("0000:01:00.0".parse()?)?;
+/// let plan = host.plan_bind(&function, "vfio-pci")?;
+/// let done = Execution::new(&host).timeout(Duration::from_secs(10)).run(&plan)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Execution<'a> {
+    host: &'a Host,
+    timeout: Duration,
+    helper: Option<&'a [OsString]>,
+    opened: bool,
+    watch: &'a (dyn Fn(Moment<'_>, bool) + Sync),
+}
+
+impl fmt::Debug for Execution<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Execution")
+            .field("timeout", &self.timeout)
+            .field("helper", &self.helper)
+            .field("opened", &self.opened)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Execution<'a> {
+    /// With 10 s for each thing that is waited for, and without a helper.
+    #[must_use]
+    pub fn new(host: &'a Host) -> Self {
+        Self {
+            host,
+            timeout: Duration::from_secs(10),
+            helper: None,
+            opened: false,
+            watch: &|_, _| {},
+        }
+    }
+
+    /// How long to wait for the kernel at each write, for the device node, and for another process that works on the same
+    /// function.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// A command that writes to `/sys` for this program: its work is [`serve_writes`](crate::serve_writes).
+    ///
+    /// A write may stay in the kernel until somebody lets go of the function, and a program with a thread in there does not
+    /// end. A helper may be left there instead.
+    #[must_use]
+    pub fn helper(mut self, command: &'a [OsString]) -> Self {
+        self.helper = Some(command);
+        self
+    }
+
+    /// Goes on although a program has the function open by VFIO: the kernel waits then until it is closed.
+    #[must_use]
+    pub fn although_open(mut self, opened: bool) -> Self {
+        self.opened = opened;
+        self
+    }
+
+    /// Calls this before and after each change to the machine; the second argument says whether it is done.
+    #[must_use]
+    pub fn watch(mut self, watch: &'a (dyn Fn(Moment<'_>, bool) + Sync)) -> Self {
+        self.watch = watch;
+        self
+    }
+
+    /// Carries a plan out, looks at what came of it, and waits for the device node.
+    ///
+    /// # Errors
+    ///
+    /// A write was refused, or the kernel is not through with it in time; the driver did not take the function, or the node
+    /// did not appear; the function is another one than when the plan was made, or in another state; or a program has it
+    /// open. After a bind that failed the function is as it was before; where that cannot be had, the error says so, and
+    /// the journal keeps what there is to take back.
+    pub fn run(&self, plan: &Plan) -> Result<Done> {
+        let host = self.host;
+        let _lock = if plan.steps.is_empty() && plan.closes.is_empty() {
+            None
+        } else {
+            Some(Lock::device(host, plan.before.address, self.timeout)?)
+        };
+        let now = plan.identity.check(host, &plan.before)?;
+        if State::of(&now) != State::of(&plan.before) {
+            let message = format!("the driver of {} has been changed meanwhile", now.address);
+            let hint = format!(
+                "it has {} now: try again",
+                driver_name(now.driver.as_deref())
+            );
+            return Err(Error::new(ErrorKind::Busy, message).with_hint(hint));
+        }
+        if now.has_vfio_driver() && !plan.steps.is_empty() && !self.opened {
+            self.check_closed(&now)?;
+        }
+        if let Some(module) = &plan.module {
+            host.load(module)?;
+        }
+        match &plan.goal {
+            Goal::Bind(driver) if plan.steps.is_empty() => Ok(Done {
+                node: host.wait_for_node(&now, driver, self.timeout, false)?,
+                function: now,
+                entry: None,
+            }),
+            Goal::Bind(driver) => self.bind(plan, driver),
+            _ => self.give_back(plan),
+        }
+    }
+
+    fn bind(&self, plan: &Plan, driver: &str) -> Result<Done> {
+        let host = self.host;
+        let mut writer = Writer::new(self.helper)?;
+        // A bind that was stopped on the way is taken over, with what it was to take back.
+        let former = host.entries_of(&plan.before)?.pop();
+        let former = former.filter(|entry| !entry.complete);
+        let before = former
+            .as_ref()
+            .map_or_else(|| State::of(&plan.before), |e| e.before.clone());
+        (self.watch)(Moment::Entry, false);
+        let mut entry = host.begin(&plan.before, before, driver)?;
+        (self.watch)(Moment::Entry, true);
+        host.close(former.as_slice())?;
+
+        let bound = self.write_and_verify(plan, driver, &mut writer, &mut entry);
+        let bound = bound.and_then(|done| {
+            (self.watch)(Moment::End, false);
+            entry.complete()?;
+            Ok(done)
+        });
+        bound.map_err(|error| self.undo(plan, driver, &entry.entry, &mut writer, error))
+    }
+
+    fn write_and_verify(
+        &self,
+        plan: &Plan,
+        driver: &str,
+        writer: &mut Writer,
+        entry: &mut Open,
+    ) -> Result<Done> {
+        let probe = self.host.probe(&plan.before);
+        let started = Instant::now();
+        for step in &plan.steps {
+            match self.write(plan, step, writer) {
+                // The kernel is not through with a function that was plugged in a moment ago.
+                Err(error) if *step == probe && error.errno() == Some(ENODEV) => {
+                    self.probe_again(plan, writer, started)?;
+                }
+                written => written?,
+            }
+            entry.wrote(step)?;
+        }
+        let function = self.taken(plan, driver, writer)?;
+        let node = self
+            .host
+            .wait_for_node(&function, driver, self.timeout, true)?;
+        Ok(Done {
+            function,
+            node,
+            entry: Some(entry.entry.id),
+        })
+    }
+
+    /// Writes, if it is still the same function.
+    fn write(&self, plan: &Plan, step: &SysfsWrite, writer: &mut Writer) -> Result<()> {
+        plan.identity.check(self.host, &plan.before)?;
+        (self.watch)(Moment::Write(step), false);
+        writer.write(step, self.timeout)?;
+        (self.watch)(Moment::Write(step), true);
+        Ok(())
+    }
+
+    /// Probes a function that the kernel did not find, until it does.
+    fn probe_again(&self, plan: &Plan, writer: &mut Writer, started: Instant) -> Result<()> {
+        let probe = self.host.probe(&plan.before);
+        loop {
+            let late = started.elapsed() >= self.timeout;
+            plan.identity.check(self.host, &plan.before)?;
+            match writer.write(&probe, self.timeout) {
+                Err(error) if error.errno() == Some(ENODEV) && !late => {
+                    thread::sleep(PROBE_INTERVAL)
+                }
+                written => return written,
+            }
+        }
+    }
+
+    /// Waits until the driver has the function.
+    fn taken(&self, plan: &Plan, driver: &str, writer: &mut Writer) -> Result<PciFunction> {
+        let started = Instant::now();
+        loop {
+            let late = started.elapsed() >= self.timeout.min(TAKING);
+            let now = plan.identity.check(self.host, &plan.before)?;
+            if now.driver.as_deref() == Some(driver) {
+                return Ok(now);
+            }
+            if late || now.driver.is_some() {
+                // The kernel reports a probe as done whether or not a driver took the function.
+                let message = format!("the driver {driver} did not take {}", now.address);
+                return Err(Error::new(ErrorKind::Unsupported, message)
+                    .with_hint(self.host.why_not_taken(&now, driver)));
+            }
+            thread::sleep(PROBE_INTERVAL);
+            self.probe_again(plan, writer, started)?;
+        }
+    }
+
+    /// Puts a function back to what it was before a bind to `driver` that failed with `error`.
+    fn undo(
+        &self,
+        plan: &Plan,
+        driver: &str,
+        entry: &Entry,
+        writer: &mut Writer,
+        error: Error,
+    ) -> Error {
+        let address = plan.before.address;
+        if writer.is_stuck() {
+            let message = format!("cannot bind {address} to {driver}; {}", kept(entry));
+            return self.stuck(plan, message, error);
+        }
+        let before = &entry.before;
+        let had = driver_name(before.driver.as_deref());
+        let restored = plan
+            .identity
+            .check(self.host, &plan.before)
+            .and_then(|now| {
+                let back = self.host.plan_restore(&now, before);
+                for step in &back.steps {
+                    self.write(plan, step, writer)?;
+                }
+                self.host.function(address)
+            });
+        let outcome = match restored {
+            Ok(now) if State::of(&now) == *before => {
+                (self.watch)(Moment::End, false);
+                match self.host.close(slice::from_ref(entry)) {
+                    Ok(()) => format!("it is as it was before, with {had}"),
+                    Err(close) => format!("it is as it was before, with {had}, but {close}"),
+                }
+            }
+            Ok(now) => {
+                let has = driver_name(now.driver.as_deref());
+                format!("it had {had} before, and now has {has}: {}", kept(entry))
+            }
+            Err(undo) => {
+                format!(
+                    "it could not be put back to {had} either ({undo}): {}",
+                    kept(entry)
+                )
+            }
+        };
+        let message = format!("cannot bind {address} to {driver}; {outcome}");
+        let undone = Error::new(error.kind(), message);
+        let undone = match error.hint() {
+            Some(hint) => undone.with_hint(hint),
+            None => undone,
+        };
+        undone.with_source(error)
+    }
+
+    /// Gives a function back: nothing is undone if that fails, as what is there to be taken back is still in the journal.
+    fn give_back(&self, plan: &Plan) -> Result<Done> {
+        let address = plan.before.address;
+        let mut writer = Writer::new(self.helper)?;
+        for step in &plan.steps {
+            if let Err(error) = self.write(plan, step, &mut writer) {
+                if writer.is_stuck() {
+                    let message = format!("{address} is not given back yet");
+                    return Err(self.stuck(plan, message, error));
+                }
+                return Err(error);
+            }
+        }
+        let function = self.host.function(address)?;
+        check_given_back(&function, &plan.goal)?;
+        (self.watch)(Moment::End, false);
+        self.host.close(&plan.closes)?;
+        Ok(Done {
+            function,
+            node: None,
+            entry: None,
+        })
+    }
+
+    /// The kernel waits with the function's lock held, so that nothing else can be done to it either.
+    fn stuck(&self, plan: &Plan, message: String, error: Error) -> Error {
+        let address = plan.before.address;
+        let users = self.host.users(&plan.before).unwrap_or_default();
+        let holders = users
+            .into_iter()
+            .filter(|finding| finding.code == Code::Open);
+        let mut holders: Vec<_> = holders.map(|finding| finding.sentence).collect();
+        if holders.is_empty() {
+            holders.push(format!("`outboard users {address}` may say who has it"));
+        }
+        let hint = format!(
+            "the kernel goes on once nobody has it open: {}. After that: outboard undo, or outboard release {address}",
+            holders.join("; ")
+        );
+        Error::new(ErrorKind::TimedOut, message)
+            .with_hint(hint)
+            .with_source(error)
+    }
+
+    /// Refuses a function whose VFIO group a program has open: the kernel would let the unbind wait
+    /// until it is closed, and nothing could stop that.
+    fn check_closed(&self, function: &PciFunction) -> Result<()> {
+        let Some(group) = function.iommu_group else {
+            return Ok(());
+        };
+        let node = self.host.vfio_group(group);
+        match File::open(&node) {
+            Err(e) if e.kind() == io::ErrorKind::ResourceBusy => Err(Error::from_os(
+                format!(
+                    "a program has {} of {} open",
+                    node.display(),
+                    function.address
+                ),
+                e,
+            )
+            .with_hint(format!(
+                "sudo fuser -v {} names it; let it end first",
+                node.display()
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Host {
+    /// Carries a plan out: [`Execution::run`], without a helper. Returns the function as it is now, and the node through
+    /// which a program opens it: `/dev/vfio/7`, `/dev/uio0`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Execution::run`].
+    pub fn execute(
+        &self,
+        plan: &Plan,
+        timeout: Duration,
+    ) -> Result<(PciFunction, Option<PathBuf>)> {
+        let done = Execution::new(self).timeout(timeout).run(plan)?;
+        Ok((done.function, done.node))
+    }
+}
+
+fn kept(entry: &Entry) -> String {
+    format!("entry {} of the journal keeps what it was before", entry.id)
+}
+
+fn check_given_back(now: &PciFunction, goal: &Goal) -> Result<()> {
+    let address = now.address;
+    let has = driver_name(now.driver.as_deref());
+    match (goal, now.driver.as_deref()) {
+        (Goal::Restore(state), _) if State::of(now) != *state => {
+            let had = driver_name(state.driver.as_deref());
+            let message = format!("{address} was to have {had}, and has {has}");
+            Err(Error::new(ErrorKind::Other, message).with_hint(format!(
+                "the kernel's log may say why: sudo dmesg | grep {address}"
+            )))
+        }
+        (Goal::Release, Some(driver)) if hands_to_userspace(driver) => Err(Error::new(
+            ErrorKind::Other,
+            format!("{address} came back to {driver} when it was released"),
+        )
+        .with_hint(format!(
+            "something else has it bound there: {driver}.ids= on the kernel's command line, a \
+             modprobe option, or an earlier write to new_id"
+        ))),
+        _ => Ok(()),
+    }
+}

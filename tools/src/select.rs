@@ -1,0 +1,36 @@
+//! From what is typed to the device that is meant.
+
+use crate::{
+    cli::DeviceArgs,
+    failure::{Exit, Failure},
+};
+use pci_host::{Host, PciFunction, Selector};
+
+impl DeviceArgs {
+    /// The device, if it is the one that was expected.
+    pub fn find(&self, host: &Host) -> Result<PciFunction, Failure> {
+        let function = host.select(&self.device)?;
+        match self.expect {
+            Some(expected) if !expected.are_of(&function) => {
+                let (address, vendor, device) =
+                    (function.address, function.vendor, function.device);
+                let message =
+                    format!("{address} is {vendor:04x}:{device:04x}, and {expected} was expected");
+                let hint = format!("has a card been moved? `outboard list {expected}` finds it");
+                Err(Failure::new(Exit::Refused, message).with_hint(hint))
+            }
+            _ => Ok(function),
+        }
+    }
+}
+
+/// All devices that are named, each once, ordered by address.
+pub fn several(host: &Host, selectors: &[Selector]) -> Result<Vec<PciFunction>, Failure> {
+    let mut all = Vec::new();
+    for selector in selectors {
+        all.extend(host.select_all(selector)?);
+    }
+    all.sort_by_key(|function| function.address);
+    all.dedup_by_key(|function| function.address);
+    Ok(all)
+}
