@@ -1,6 +1,7 @@
 //! The `outboard` command: list PCI devices, bind them to vfio-pci, load firmware into them.
 #![forbid(unsafe_code)]
 
+mod access;
 mod bind;
 mod cli;
 mod failure;
@@ -43,6 +44,7 @@ fn run(command: &Command) -> Result<Report, Failure> {
         Command::Release(args) => release::run(args),
         Command::Undo(args) => undo::run(args),
         Command::Log => log::run(),
+        Command::Access { command } => access::run(command),
         Command::Fw {
             command: FwCommand::Load(args),
         } => load::run(args),

@@ -14,6 +14,8 @@ use std::{
 use tempfile::TempDir;
 use vfio_backend::VfioDevice;
 
+#[path = "lab/access.rs"]
+mod access;
 #[path = "lab/look.rs"]
 mod look;
 
