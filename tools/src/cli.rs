@@ -6,8 +6,8 @@ pub use binding::{BindArgs, ChangeArgs, DevicesArgs, HowArgs, ReleaseArgs, RunAr
 
 use crate::{change, completions, failure, units};
 use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser};
-use io_core::{AccessWidth, Width};
-use pci_host::{Host, Ids, Selector};
+use io_core::{AccessWidth, Width, pci::PciAddress};
+use pci_host::{Grantee, Host, Ids, Selector};
 use std::path::PathBuf;
 
 /// Drivers for real PCI devices, outside the kernel.
@@ -57,6 +57,12 @@ pub enum Command {
     /// Write to /sys what standard input says
     #[command(name = change::WRITE, hide = true)]
     Write,
+    /// Let users open a device without root, by udev
+    Access {
+        /// What to do.
+        #[command(subcommand)]
+        command: AccessCommand,
+    },
     /// Work with firmware
     Fw {
         /// What to do with it.
@@ -85,6 +91,63 @@ pub enum FwCommand {
     /// The device must be bound to vfio-pci. The kernel may reset it when it is opened and when it is
     /// closed again; then what was loaded does not stay.
     Load(LoadArgs),
+}
+
+/// Who may open a device.
+#[derive(Debug, Subcommand)]
+pub enum AccessCommand {
+    /// Give a device to a user, for good: a rule for udev and a limit of locked memory
+    ///
+    /// It holds for the device in that place, with those ids. The rules of Outboard for udev have to be installed.
+    Grant(GrantArgs),
+    /// Take it back
+    Revoke(RevokeArgs),
+    /// Show what has been given to whom
+    Show {
+        /// Only this device
+        #[arg(value_name = "DEV")]
+        device: Option<Selector>,
+    },
+}
+
+/// The arguments of `access grant`.
+#[derive(Debug, Args)]
+pub struct GrantArgs {
+    /// The device.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+
+    /// The user, or :GROUP
+    #[arg(value_name = "USER")]
+    pub to: Grantee,
+
+    /// How much memory they may lock, for all their devices: 64M, 1G
+    #[arg(long, default_value = "1G", value_name = "SIZE", value_parser = units::number)]
+    pub memlock: usize,
+
+    /// Another device of the same IOMMU group, which is given away too; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    pub with: Vec<PciAddress>,
+
+    /// Show the files, and write nothing
+    #[arg(long)]
+    pub print: bool,
+}
+
+/// The arguments of `access revoke`.
+#[derive(Debug, Args)]
+pub struct RevokeArgs {
+    /// The device; one that is gone by its path:...
+    #[command(flatten)]
+    pub device: DeviceArgs,
+
+    /// The user, or :GROUP
+    #[arg(value_name = "USER")]
+    pub to: Grantee,
+
+    /// Show the files, and change nothing
+    #[arg(long)]
+    pub print: bool,
 }
 
 /// One device.

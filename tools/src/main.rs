@@ -1,6 +1,7 @@
 //! The `outboard` command: list PCI devices, bind them to vfio-pci, load firmware into them.
 #![forbid(unsafe_code)]
 
+mod access;
 mod bind;
 mod capabilities;
 mod change;
@@ -70,6 +71,7 @@ fn run(command: &Command) -> Result<Report, Failure> {
         Command::Show(args) => show::run(args),
         Command::Groups(args) => groups::run(args),
         Command::Users(args) => users::run(args),
+        Command::Access { command } => access::run(command),
         Command::Fw {
             command: FwCommand::Load(args),
         } => load::run(args),

@@ -12,6 +12,8 @@ use std::{
 use tempfile::TempDir;
 use vfio_backend::VfioDevice;
 
+#[path = "lab/access.rs"]
+mod access;
 #[path = "lab/binding.rs"]
 mod binding;
 #[path = "lab/hotplug.rs"]
