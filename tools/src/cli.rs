@@ -1,14 +1,18 @@
 //! The command line.
 
-use crate::{failure, units};
+mod binding;
+
+pub use binding::{BindArgs, ChangeArgs, DevicesArgs, HowArgs, ReleaseArgs, RunArgs, UndoArgs};
+
+use crate::{change, completions, failure, units};
 use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser};
-use io_core::{AccessWidth, Width};
-use pci_host::{Host, Ids, Selector};
-use std::{path::PathBuf, time::Duration};
+use io_core::{AccessWidth, Width, pci::PciAddress};
+use pci_host::{Grantee, Host, Ids, Selector};
+use std::path::PathBuf;
 
 /// Drivers for real PCI devices, outside the kernel.
 #[derive(Debug, Parser)]
-#[command(version, after_help = failure::EXIT_CODES)]
+#[command(name = "outboard", version, after_help = failure::EXIT_CODES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -36,19 +40,48 @@ pub enum Command {
     Users(UsersArgs),
     /// Say what is missing on this machine, or of a device, to drive devices, and what mends it
     Doctor(DoctorArgs),
-    /// Bind a device to vfio-pci, away from the kernel's own driver
+    /// Bind devices to vfio-pci, away from the kernel's own driver
+    ///
+    /// A device that is in use is refused: each use is named, with the word by which --allow agrees to it. What is changed is
+    /// written to a journal first, so that `release` and `undo` can take it back whatever happens.
     Bind(BindArgs),
-    /// Give a device back to the driver that it had
+    /// Bind a device, run a program, and give the device back when the program has ended
+    ///
+    /// The program finds the device in OUTBOARD_DEVICE and its node in OUTBOARD_NODE. The exit status is the program's,
+    /// 128 + n if signal n ended it; 120 to 127 if the device or the program is the trouble.
+    Run(RunArgs),
+    /// Give devices back to the driver that they had
     Release(ReleaseArgs),
     /// Take a bind back, by what the journal says of it
     Undo(UndoArgs),
     /// Show the journal: what was bound and can be taken back
     Log,
+    /// Write to /sys what standard input says
+    #[command(name = change::WRITE, hide = true)]
+    Write,
+    /// Let users open a device without root, by udev
+    Access {
+        /// What to do.
+        #[command(subcommand)]
+        command: AccessCommand,
+    },
     /// Work with firmware
     Fw {
         /// What to do with it.
         #[command(subcommand)]
         command: FwCommand,
+    },
+    /// Print the script by which a shell completes commands and devices
+    ///
+    /// For bash: outboard completions bash | sudo tee /usr/share/bash-completion/completions/outboard
+    Completions {
+        /// The shell
+        shell: completions::Shell,
+    },
+    /// Write the manual pages, which say what --help says, into a folder
+    Man {
+        /// The folder, which is made if it is missing
+        folder: PathBuf,
     },
 }
 
@@ -62,11 +95,68 @@ pub enum FwCommand {
     Load(LoadArgs),
 }
 
+/// Who may open a device.
+#[derive(Debug, Subcommand)]
+pub enum AccessCommand {
+    /// Give a device to a user, for good: a rule for udev and a limit of locked memory
+    ///
+    /// It holds for the device in that place, with those ids. The rules of Outboard for udev have to be installed.
+    Grant(GrantArgs),
+    /// Take it back
+    Revoke(RevokeArgs),
+    /// Show what has been given to whom
+    Show {
+        /// Only this device
+        #[arg(value_name = "DEV")]
+        device: Option<Selector>,
+    },
+}
+
+/// The arguments of `access grant`.
+#[derive(Debug, Args)]
+pub struct GrantArgs {
+    /// The device.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+
+    /// The user, or :GROUP
+    #[arg(value_name = "USER")]
+    pub to: Grantee,
+
+    /// How much memory they may lock, for all their devices: 64M, 1G
+    #[arg(long, default_value = "1G", value_name = "SIZE", value_parser = units::number)]
+    pub memlock: usize,
+
+    /// Another device of the same IOMMU group, which is given away too; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    pub with: Vec<PciAddress>,
+
+    /// Show the files, and write nothing
+    #[arg(long)]
+    pub print: bool,
+}
+
+/// The arguments of `access revoke`.
+#[derive(Debug, Args)]
+pub struct RevokeArgs {
+    /// The device; one that is gone by its path:...
+    #[command(flatten)]
+    pub device: DeviceArgs,
+
+    /// The user, or :GROUP
+    #[arg(value_name = "USER")]
+    pub to: Grantee,
+
+    /// Show the files, and change nothing
+    #[arg(long)]
+    pub print: bool,
+}
+
 /// One device.
 #[derive(Debug, Args)]
 pub struct DeviceArgs {
     /// The device: 0000:01:00.0, 01:00.0, VID:DID[:SUBVID:SUBDID], path:…, serial:…, net:eth1, block:nvme0n1 or @alias
-    #[arg(value_name = "DEV")]
+    #[arg(value_name = "DEV", add = completions::device())]
     pub device: Selector,
 
     /// Refuse it if it does not have these ids, such as 8086:10d3
@@ -93,7 +183,7 @@ impl LookArgs {
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// Only these devices: 0000:01:00.0, 01:00.0, VID:DID[:SUBVID:SUBDID], path:…, serial:…, net:…, block:… or @alias
-    #[arg(value_name = "DEV")]
+    #[arg(value_name = "DEV", add = completions::device())]
     pub devices: Vec<Selector>,
 
     /// Only those of this class: the first digits of its number (02, 0108), or a part of its name (ethernet)
@@ -129,7 +219,7 @@ pub struct ShowArgs {
 #[derive(Debug, Args)]
 pub struct GroupsArgs {
     /// Only that of this device, which is named as for `show`
-    #[arg(value_name = "DEV")]
+    #[arg(value_name = "DEV", add = completions::device())]
     pub device: Option<Selector>,
 
     /// Where it is looked.
@@ -167,70 +257,6 @@ pub struct DoctorArgs {
     /// Where it is looked.
     #[command(flatten)]
     pub look: LookArgs,
-}
-
-/// The arguments of `bind`.
-#[derive(Debug, Args)]
-pub struct BindArgs {
-    /// The device.
-    #[command(flatten)]
-    pub device: DeviceArgs,
-
-    /// The driver to bind it to
-    #[arg(long, default_value = "vfio-pci")]
-    pub driver: String,
-
-    /// How many seconds to wait for the kernel, and for the device node
-    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = units::seconds)]
-    pub timeout: Duration,
-
-    /// Show what would be written to /sys, and write nothing
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-/// The arguments of `release`.
-#[derive(Debug, Args)]
-pub struct ReleaseArgs {
-    /// The device.
-    #[command(flatten)]
-    pub device: DeviceArgs,
-
-    /// Give it to this driver of the kernel's own, whatever it had before
-    #[arg(long, value_name = "DRIVER")]
-    pub to: Option<String>,
-
-    /// How many seconds to wait for the kernel
-    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = units::seconds)]
-    pub timeout: Duration,
-
-    /// Show what would be written to /sys, and write nothing
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-/// The arguments of `undo`.
-#[derive(Debug, Args)]
-pub struct UndoArgs {
-    /// Which entry of the journal, by its number; later ones of the same device are taken back too
-    #[arg(
-        value_name = "ID",
-        conflicts_with = "last",
-        required_unless_present = "last"
-    )]
-    pub id: Option<u64>,
-
-    /// The last entry
-    #[arg(long)]
-    pub last: bool,
-
-    /// How many seconds to wait for the kernel
-    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = units::seconds)]
-    pub timeout: Duration,
-
-    /// Show what would be written to /sys, and write nothing
-    #[arg(long)]
-    pub dry_run: bool,
 }
 
 /// The arguments of `fw load`.

@@ -1,20 +1,26 @@
 //! The `outboard` command: list PCI devices, bind them to vfio-pci, load firmware into them.
 #![forbid(unsafe_code)]
 
+mod access;
 mod bind;
 mod capabilities;
+mod change;
 mod cli;
 mod columns;
+mod completions;
+mod consent;
 mod doctor;
 mod failure;
 mod groups;
 mod list;
 mod load;
 mod log;
+mod man;
 mod names;
 mod progress;
 mod release;
 mod report;
+mod run;
 mod select;
 mod show;
 mod undo;
@@ -25,9 +31,10 @@ use clap::Parser;
 use cli::{Cli, Command, FwCommand};
 use failure::Failure;
 use report::Report;
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 fn main() -> ExitCode {
+    completions::answer();
     let cli = Cli::parse();
     let mut logger = env_logger::Builder::from_env("OUTBOARD_LOG");
     if cli.verbose {
@@ -35,27 +42,44 @@ fn main() -> ExitCode {
     }
     logger.init();
 
-    let done = run(&cli.command).and_then(|(report, exit)| report.print(cli.json).map(|()| exit));
+    let done = match &cli.command {
+        // What it prints is the program's own.
+        Command::Run(args) => run::run(args),
+        Command::Doctor(args) => {
+            doctor::run(args).and_then(|(report, status)| report.print(cli.json).map(|()| status))
+        }
+        command => run(command)
+            .and_then(|report| report.print(cli.json))
+            .map(|()| ExitCode::SUCCESS),
+    };
     match done {
-        Ok(exit) => exit,
+        Ok(status) => status,
         Err(failure) => failure.print(cli.json),
     }
 }
 
-fn run(command: &Command) -> Result<(Report, ExitCode), Failure> {
-    let report = match command {
+fn run(command: &Command) -> Result<Report, Failure> {
+    match command {
         Command::List(args) => list::run(args),
         Command::Bind(args) => bind::run(args),
         Command::Release(args) => release::run(args),
         Command::Undo(args) => undo::run(args),
         Command::Log => log::run(),
+        Command::Write => {
+            let written = pci_host::serve_writes(io::stdin().lock(), io::stdout().lock());
+            written.map_err(Failure::from)?;
+            Ok(Report::empty())
+        }
+        // `main` has them.
+        Command::Run(_) | Command::Doctor(_) => Ok(Report::empty()),
         Command::Show(args) => show::run(args),
         Command::Groups(args) => groups::run(args),
         Command::Users(args) => users::run(args),
-        Command::Doctor(args) => return doctor::run(args),
+        Command::Access { command } => access::run(command),
         Command::Fw {
             command: FwCommand::Load(args),
         } => load::run(args),
-    }?;
-    Ok((report, ExitCode::SUCCESS))
+        Command::Completions { shell } => completions::script(*shell),
+        Command::Man { folder } => man::write(folder),
+    }
 }

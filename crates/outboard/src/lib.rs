@@ -14,14 +14,13 @@
 //! # Who may
 //!
 //! Binding is for root. Opening is for whom the node belongs to: `/dev/vfio/12`, or `/dev/vfio/devices/vfio0` and
-//! `/dev/iommu`, or `/dev/uio0`, which gives only those BARs that it has as maps: more takes root. A rule of udev gives them
-//! to a group, in `/etc/udev/rules.d/70-outboard.rules`:
+//! `/dev/iommu`, or `/dev/uio0`, which gives only those BARs that it has as maps: more takes root.
+//! `sudo outboard access grant 0000:01:00.0 alice` lets a user open a device. Or rules of udev, which `cargo xtask install`
+//! brings, give chosen devices to the group `outboard`. A line in `/etc/udev/rules.d/71-outboard-devices.rules` chooses one, by
+//! its place and its ids (docs/udev.md):
 //!
 //! ```text
-//! SUBSYSTEM=="vfio", GROUP="outboard", MODE="0660"
-//! SUBSYSTEM=="vfio-dev", GROUP="outboard", MODE="0660"
-//! KERNEL=="iommu", SUBSYSTEM=="misc", GROUP="outboard", MODE="0660"
-//! SUBSYSTEM=="uio", GROUP="outboard", MODE="0660"
+//! ENV{OUTBOARD_FUNCTIONS}=="*,0000:00:1c.0/00.0,8086:10d3:*", ENV{OUTBOARD}="1"
 //! ```
 //!
 //! An error of [`open`] says which of these is missing.

@@ -1,20 +1,37 @@
 //! The users and groups of the machine, as far as its own files have them.
 
-use crate::Host;
+use crate::{Grantee, Host};
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 impl Host {
     /// The name of a group of users, if `/etc/group` has it: groups that come over the network are not looked for.
     #[must_use]
     pub fn group_name(&self, id: u32) -> Option<String> {
-        let groups = fs::read_to_string(self.etc().join("group")).ok()?;
-        let mut groups = groups.lines().map(|line| line.split(':'));
-        groups.find_map(|mut fields| {
+        self.name_in("group", id)
+    }
+
+    /// The name with this number in a file of `/etc`.
+    fn name_in(&self, file: &str, id: u32) -> Option<String> {
+        let text = fs::read_to_string(self.etc().join(file)).ok()?;
+        let mut lines = text.lines().map(|line| line.split(':'));
+        lines.find_map(|mut fields| {
             let name = fields.next()?;
             // Between them is the password.
             let its = fields.nth(1)?.parse() == Ok(id);
             its.then(|| name.to_owned())
         })
+    }
+
+    /// Whether a node is this user's, or this group's to read and write.
+    #[must_use]
+    pub fn is_node_of(&self, node: &Path, who: &Grantee) -> bool {
+        match who {
+            Grantee::Group(name) => self.group_of_node(node).as_ref() == Some(name),
+            Grantee::User(name) => {
+                let owner = fs::metadata(node).ok().map(|about| about.uid());
+                owner.and_then(|id| self.name_in("passwd", id)).as_ref() == Some(name)
+            }
+        }
     }
 
     /// The group of users, other than root's, that may read and write a node.

@@ -26,6 +26,7 @@
 //! copy of a machine's `/sys` in some other folder.
 #![forbid(unsafe_code)]
 
+mod access;
 mod accounts;
 mod alias;
 mod attached;
@@ -42,6 +43,7 @@ mod selector;
 mod uio;
 mod users;
 
+pub use access::{FileChange, Grant, Grantee};
 pub use bind::{
     Damaged, Done, Entry, Execution, Identity, Journal, Moment, Plan, State, SysfsWrite,
     serve_writes,

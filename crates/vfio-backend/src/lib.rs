@@ -22,11 +22,8 @@
 //! device alone, and `/dev/iommu`. Memory for devices is locked, within `ulimit -l`.
 //!
 //! Rules of udev give the nodes of chosen devices to the members of the group `outboard` for good, whoever binds them. They
-//! come with `cargo xtask install`; a line in `/etc/udev/rules.d/71-outboard-devices.rules` chooses a device (docs/udev.md):
-//!
-//! ```text
-//! ENV{OUTBOARD_FUNCTIONS}=="*;0000:01:00.0,*", ENV{OUTBOARD}="1"
-//! ```
+//! come with `cargo xtask install`; a line in `/etc/udev/rules.d/71-outboard-devices.rules` chooses a device, and
+//! `outboard access grant` gives one to a user (docs/udev.md).
 //!
 //! # What opening does to the device
 //!

@@ -15,9 +15,7 @@ pub(crate) fn permission_hint(host: &Host, node: &Path, function: Option<PciAddr
     match function {
         Some(address) => format!(
             "give your user that node: {now}, which lasts until the device is bound again; for good, where the rules of \
-             Outboard for udev are installed (docs/udev.md), choose the device for the group outboard by a line in \
-             /etc/udev/rules.d/71-outboard-devices.rules: ENV{{OUTBOARD_FUNCTIONS}}==\"*;{address},*\", \
-             ENV{{OUTBOARD}}=\"1\""
+             Outboard for udev are installed (docs/udev.md): sudo outboard access grant {address} $USER"
         ),
         None => format!(
             "give your user that node: {now}, which lasts until the machine starts again; for good, the rules of Outboard \
