@@ -284,7 +284,9 @@ fn a_recording_replays_up_to_where_it_is_cut() {
     result.unwrap();
     let whole: Vec<_> = Reader::new(&bytes).unwrap().collect();
     let mut began = 0;
-    for len in 0..bytes.len() {
+    // Under Miri, some of them.
+    let step = if cfg!(miri) { 23 } else { 1 };
+    for len in (0..bytes.len()).step_by(step) {
         let cut = &bytes[..len];
         let Ok(mut reader) = Reader::new(cut) else {
             assert!(Replay::new(cut).is_err());
@@ -308,7 +310,7 @@ fn a_recording_replays_up_to_where_it_is_cut() {
             "{deviation}"
         );
     }
-    assert!(began > 100, "{began}");
+    assert!(began > 100 / step, "{began}");
 }
 
 #[test]
@@ -426,8 +428,9 @@ impl Write for Full {
 #[test]
 fn a_sink_that_fails_does_not_stop_the_driver_and_is_told_at_the_end() {
     let device = simulated(Edu::new());
-    let recording = Recording::new(&device, Full(20_000)).unwrap();
-    for _ in 0..10_000 {
+    let recording = Recording::new(&device, Full(5_000)).unwrap();
+    // Each adds eight bytes or more.
+    for _ in 0..2_500 {
         assert!(recording.is_present());
         recording.config().try_read32(0).unwrap();
     }
