@@ -1,73 +1,90 @@
 //! `outboard bind`.
 
-use crate::{cli::BindArgs, failure::Failure, report::Report};
-use pci_host::{Execution, Host, Plan};
-use serde_json::{Value, json};
-use std::path::Path;
+use crate::{
+    change::{self, Change, driver_name},
+    cli::{BindArgs, ChangeArgs, HowArgs},
+    consent::{self, Findings, Group},
+    failure::{Exit, Failure},
+    report::Report,
+    select,
+};
+use pci_host::{Done, Host, PciFunction, Plan};
 
-/// Binds a device to a driver.
+const SCHEMA: &str = "outboard.bind/1";
+
+/// Binds devices to a driver.
 pub fn run(args: &BindArgs) -> Result<Report, Failure> {
     let host = Host::system();
-    let function = args.device.find(&host)?;
-    let plan = host.plan_bind(&function, &args.driver)?;
+    let devices = args.devices.find(&host)?;
+    let changes = plan(&host, devices, &args.how, &args.change)?;
     if args.dry_run {
-        return Ok(dry_run("outboard.bind/1", &plan));
+        return Ok(change::dry_run(SCHEMA, &changes));
     }
-    let done = Execution::new(&host).timeout(args.timeout).run(&plan)?;
-    let (address, driver) = (done.function.address, &args.driver);
-    let changed = !plan.steps().is_empty();
-    let mut text = if changed {
-        let had = driver_name(function.driver.as_deref());
-        format!("{address} is bound to {driver} now; it had {had}")
+    let results = change::execute(&host, &changes, args.change.timeout);
+    change::report(SCHEMA, &changes, results, &|plan, done| {
+        (sentence(plan, done), !plan.steps().is_empty())
+    })
+}
+
+/// Plans to bind these devices, and the members of their groups that are to come along. Refuses what is in use.
+pub fn plan(
+    host: &Host,
+    mut devices: Vec<PciFunction>,
+    how: &HowArgs,
+    change: &ChangeArgs,
+) -> Result<Vec<Change>, Failure> {
+    for member in select::several(host, &how.with)? {
+        check_member(&member, &devices)?;
+        devices.push(member);
+    }
+    let mut seen = Vec::new();
+    devices.retain(|f| {
+        !seen.contains(&f.address) && {
+            seen.push(f.address);
+            true
+        }
+    });
+    let mut plans = Vec::new();
+    for function in &devices {
+        plans.push(host.plan_bind(function, &how.driver)?);
+    }
+    let group = if how.driver.contains("vfio") {
+        Group::Whole
     } else {
-        format!("{address} is bound to {driver} already")
+        Group::Any
+    };
+    let findings = consent::ask(host, &plans, &change.allow, group)?;
+    let changes = plans.into_iter().zip(findings);
+    Ok(changes
+        .map(|(plan, findings): (Plan, Findings)| Change { plan, findings })
+        .collect())
+}
+
+/// Refuses a device that comes along without a reason.
+fn check_member(member: &PciFunction, devices: &[PciFunction]) -> Result<(), Failure> {
+    let group = member.iommu_group;
+    if group.is_some() && devices.iter().any(|device| device.iommu_group == group) {
+        return Ok(());
+    }
+    let message = format!(
+        "{} is in another IOMMU group than the device",
+        member.address
+    );
+    let hint = "bind it by itself; `outboard groups` shows who is in which group";
+    Err(Failure::new(Exit::Refused, message).with_hint(hint))
+}
+
+fn sentence(plan: &Plan, done: &Done) -> String {
+    let address = done.function.address;
+    let driver = done.function.driver.as_deref().unwrap_or_default();
+    let mut text = if plan.steps().is_empty() {
+        format!("{address} is bound to {driver} already\n")
+    } else {
+        let had = driver_name(plan.before().driver.as_deref());
+        format!("{address} is bound to {driver} now; it had {had}\n")
     };
     if let Some(node) = &done.node {
-        text.push_str(&format!("\nprograms reach it through {}", node.display()));
+        text += &format!("programs reach it through {}\n", node.display());
     }
-    Ok(Report {
-        schema: "outboard.bind/1",
-        data: json!({
-            "address": address.to_string(),
-            "changed": changed,
-            "driver": done.function.driver,
-            "former_driver": function.driver,
-            "node": done.node.as_deref().map(Path::to_string_lossy),
-            "entry": done.entry,
-        }),
-        text: text + "\n",
-    })
-}
-
-/// A driver for people, or that there is none.
-pub fn driver_name(driver: Option<&str>) -> String {
-    driver.map_or("no driver".to_owned(), |driver| {
-        format!("the driver {driver}")
-    })
-}
-
-/// What a plan would do, as shell commands.
-pub fn dry_run(schema: &'static str, plan: &Plan) -> Report {
-    let load = plan.module().map(|module| format!("modprobe {module}"));
-    let steps = plan.steps().iter().map(ToString::to_string);
-    let steps: Vec<_> = load.into_iter().chain(steps).collect();
-    Report {
-        schema,
-        data: json!({
-            "address": plan.before().address.to_string(),
-            "dry_run": true,
-            "module": plan.module(),
-            "writes": writes(plan),
-        }),
-        text: match steps.as_slice() {
-            [] => format!("{}: nothing has to be done\n", plan.before().address),
-            steps => steps.join("\n") + "\n",
-        },
-    }
-}
-
-fn writes(plan: &Plan) -> Vec<Value> {
-    let steps = plan.steps().iter();
-    let write = steps.map(|s| json!({ "path": s.path.to_string_lossy(), "value": s.value }));
-    write.collect()
+    text
 }

@@ -1,14 +1,18 @@
 //! The command line.
 
-use crate::{failure, units};
+mod binding;
+
+pub use binding::{BindArgs, ChangeArgs, DevicesArgs, HowArgs, ReleaseArgs, RunArgs, UndoArgs};
+
+use crate::{change, completions, failure, units};
 use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser};
 use io_core::{AccessWidth, Width, pci::PciAddress};
-use pci_host::{Grantee, Ids, Selector};
-use std::{path::PathBuf, time::Duration};
+use pci_host::{Grantee, Host, Ids, Selector};
+use std::path::PathBuf;
 
 /// Drivers for real PCI devices, outside the kernel.
 #[derive(Debug, Parser)]
-#[command(version, after_help = failure::EXIT_CODES)]
+#[command(name = "outboard", version, after_help = failure::EXIT_CODES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -28,9 +32,23 @@ pub struct Cli {
 pub enum Command {
     /// List the PCI devices of this machine
     List(ListArgs),
-    /// Bind a device to vfio-pci, away from the kernel's own driver
+    /// Show all that is known of a device
+    Show(ShowArgs),
+    /// Show the IOMMU groups: what has to be bound together, and why
+    Groups(GroupsArgs),
+    /// Show who uses a device: file systems, networks, processes
+    Users(UsersArgs),
+    /// Bind devices to vfio-pci, away from the kernel's own driver
+    ///
+    /// A device that is in use is refused: each use is named, with the word by which --allow agrees to it. What is changed is
+    /// written to a journal first, so that `release` and `undo` can take it back whatever happens.
     Bind(BindArgs),
-    /// Give a device back to the driver that it had
+    /// Bind a device, run a program, and give the device back when the program has ended
+    ///
+    /// The program finds the device in OUTBOARD_DEVICE and its node in OUTBOARD_NODE. The exit status is the program's,
+    /// 128 + n if signal n ended it; 120 to 127 if the device or the program is the trouble.
+    Run(RunArgs),
+    /// Give devices back to the driver that they had
     Release(ReleaseArgs),
     /// Take a bind back, by what the journal says of it
     Undo(UndoArgs),
@@ -42,11 +60,26 @@ pub enum Command {
         #[command(subcommand)]
         command: AccessCommand,
     },
+    /// Write to /sys what standard input says
+    #[command(name = change::WRITE, hide = true)]
+    Write,
     /// Work with firmware
     Fw {
         /// What to do with it.
         #[command(subcommand)]
         command: FwCommand,
+    },
+    /// Print the script by which a shell completes commands and devices
+    ///
+    /// For bash: outboard completions bash | sudo tee /usr/share/bash-completion/completions/outboard
+    Completions {
+        /// The shell
+        shell: completions::Shell,
+    },
+    /// Write the manual pages, which say what --help says, into a folder
+    Man {
+        /// The folder, which is made if it is missing
+        folder: PathBuf,
     },
 }
 
@@ -72,7 +105,7 @@ pub enum AccessCommand {
     /// Show what has been given to whom
     Show {
         /// Only this device
-        #[arg(value_name = "DEV")]
+        #[arg(value_name = "DEV", add = completions::device())]
         device: Option<Selector>,
     },
 }
@@ -121,7 +154,7 @@ pub struct RevokeArgs {
 #[derive(Debug, Args)]
 pub struct DeviceArgs {
     /// The device: 0000:01:00.0, 01:00.0, VID:DID[:SUBVID:SUBDID], path:…, serial:…, net:eth1, block:nvme0n1 or @alias
-    #[arg(value_name = "DEV")]
+    #[arg(value_name = "DEV", add = completions::device())]
     pub device: Selector,
 
     /// Refuse it if it does not have these ids, such as 8086:10d3
@@ -129,76 +162,79 @@ pub struct DeviceArgs {
     pub expect: Option<Ids>,
 }
 
+/// Where it is looked.
+#[derive(Debug, Args)]
+pub struct LookArgs {
+    /// Look at a copy of a machine's /sys, /dev, /proc and /etc in this folder
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+}
+
+impl LookArgs {
+    /// The machine.
+    pub fn host(&self) -> Host {
+        self.root.as_ref().map_or_else(Host::system, Host::at)
+    }
+}
+
 /// The arguments of `list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// Only these devices: 0000:01:00.0, 01:00.0, VID:DID[:SUBVID:SUBDID], path:…, serial:…, net:…, block:… or @alias
-    #[arg(value_name = "DEV")]
+    #[arg(value_name = "DEV", add = completions::device())]
     pub devices: Vec<Selector>,
+
+    /// Only those of this class: the first digits of its number (02, 0108), or a part of its name (ethernet)
+    #[arg(long, value_parser = |class: &str| Ok::<_, String>(class.to_lowercase()))]
+    pub class: Option<String>,
+
+    /// Only those that this driver has, or none
+    #[arg(long)]
+    pub driver: Option<String>,
+
+    /// Only those in this IOMMU group
+    #[arg(long, value_name = "N")]
+    pub group: Option<u32>,
+
+    /// Where it is looked.
+    #[command(flatten)]
+    pub look: LookArgs,
 }
 
-/// The arguments of `bind`.
+/// The arguments of `show`.
 #[derive(Debug, Args)]
-pub struct BindArgs {
+pub struct ShowArgs {
     /// The device.
     #[command(flatten)]
     pub device: DeviceArgs,
 
-    /// The driver to bind it to
-    #[arg(long, default_value = "vfio-pci")]
-    pub driver: String,
-
-    /// How many seconds to wait for the kernel, and for the device node
-    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = units::seconds)]
-    pub timeout: Duration,
-
-    /// Show what would be written to /sys, and write nothing
-    #[arg(long)]
-    pub dry_run: bool,
+    /// Where it is looked.
+    #[command(flatten)]
+    pub look: LookArgs,
 }
 
-/// The arguments of `release`.
+/// The arguments of `groups`.
 #[derive(Debug, Args)]
-pub struct ReleaseArgs {
+pub struct GroupsArgs {
+    /// Only that of this device, which is named as for `show`
+    #[arg(value_name = "DEV", add = completions::device())]
+    pub device: Option<Selector>,
+
+    /// Where it is looked.
+    #[command(flatten)]
+    pub look: LookArgs,
+}
+
+/// The arguments of `users`.
+#[derive(Debug, Args)]
+pub struct UsersArgs {
     /// The device.
     #[command(flatten)]
     pub device: DeviceArgs,
 
-    /// Give it to this driver of the kernel's own, whatever it had before
-    #[arg(long, value_name = "DRIVER")]
-    pub to: Option<String>,
-
-    /// How many seconds to wait for the kernel
-    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = units::seconds)]
-    pub timeout: Duration,
-
-    /// Show what would be written to /sys, and write nothing
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-/// The arguments of `undo`.
-#[derive(Debug, Args)]
-pub struct UndoArgs {
-    /// Which entry of the journal, by its number; later ones of the same device are taken back too
-    #[arg(
-        value_name = "ID",
-        conflicts_with = "last",
-        required_unless_present = "last"
-    )]
-    pub id: Option<u64>,
-
-    /// The last entry
-    #[arg(long)]
-    pub last: bool,
-
-    /// How many seconds to wait for the kernel
-    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = units::seconds)]
-    pub timeout: Duration,
-
-    /// Show what would be written to /sys, and write nothing
-    #[arg(long)]
-    pub dry_run: bool,
+    /// Where it is looked.
+    #[command(flatten)]
+    pub look: LookArgs,
 }
 
 /// The arguments of `fw load`.

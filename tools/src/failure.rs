@@ -2,7 +2,7 @@
 
 use crate::report;
 use io_core::ErrorKind;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::{error::Error, io, process::ExitCode};
 
 /// The exit statuses, as the help shows them.
@@ -17,7 +17,9 @@ Exit status:
   6   what was read back differs from what was written
   7   not done in time
   9   the machine, its kernel or the device cannot do this
-  11  the file cannot be loaded as it is";
+  10  done for some of the devices
+  11  the file cannot be loaded as it is
+  120 to 127 of `run`: what befell it, and not the program; see `outboard run --help`";
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub struct Failure {
     exit: Exit,
     message: String,
     hint: Option<String>,
+    /// More for programs: the fields of this object.
+    more: Map<String, Value>,
 }
 
 /// The exit statuses of failures.
@@ -46,8 +50,12 @@ pub enum Exit {
     TimedOut,
     /// The machine or the device cannot do this.
     Unsupported,
+    /// Done for some of the devices.
+    Partly,
     /// The file cannot be loaded as it is.
     InvalidFile,
+    /// What `run` says of itself, and not of the program that it ran.
+    Run(u8),
 }
 
 impl Exit {
@@ -61,7 +69,9 @@ impl Exit {
             Self::Different => 6,
             Self::TimedOut => 7,
             Self::Unsupported => 9,
+            Self::Partly => 10,
             Self::InvalidFile => 11,
+            Self::Run(code) => code,
         }
     }
 
@@ -75,7 +85,9 @@ impl Exit {
             Self::Different => "different",
             Self::TimedOut => "timed_out",
             Self::Unsupported => "unsupported",
+            Self::Partly => "partly_done",
             Self::InvalidFile => "invalid_file",
+            Self::Run(_) => "run",
         }
     }
 }
@@ -87,6 +99,7 @@ impl Failure {
             exit,
             message: message.into(),
             hint: None,
+            more: Map::new(),
         }
     }
 
@@ -94,6 +107,23 @@ impl Failure {
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// The same failure with a field for programs.
+    pub fn with(mut self, name: &str, value: Value) -> Self {
+        self.more.insert(name.to_owned(), value);
+        self
+    }
+
+    /// The same failure with another exit status.
+    pub fn with_exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
+    /// Its exit status.
+    pub fn exit(&self) -> Exit {
+        self.exit
     }
 
     /// Tells the user, and gives the status to exit with.
@@ -104,12 +134,11 @@ impl Failure {
                 report::complain(" hint", hint);
             }
             if json {
-                let error = json!({
-                    "kind": self.exit.name(),
-                    "exit": self.exit.code(),
-                    "message": self.message,
-                    "hint": self.hint,
-                });
+                let mut error = self.more;
+                error.insert("kind".to_owned(), self.exit.name().into());
+                error.insert("exit".to_owned(), self.exit.code().into());
+                error.insert("message".to_owned(), self.message.into());
+                error.insert("hint".to_owned(), self.hint.into());
                 // Nothing is left to be done if this cannot be written either.
                 let _ =
                     report::print_json(&json!({ "schema": "outboard.error/1", "error": error }));
@@ -133,6 +162,7 @@ impl From<io_core::Error> for Failure {
             exit,
             message: chain(&error),
             hint: error.hint().map(str::to_owned),
+            more: Map::new(),
         }
     }
 }

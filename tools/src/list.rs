@@ -1,57 +1,89 @@
 //! `outboard list`.
 
-use crate::{cli::ListArgs, failure::Failure, names::Names, report::Report, select, units};
-use comfy_table::{Table, presets};
-use pci_host::{BarKind, BarResource, Host, PciFunction};
+use crate::{
+    cli::ListArgs, columns::Columns, failure::Failure, names::Names, report::Report, select, units,
+};
+use io_core::pci::PciAddress;
+use pci_host::{BarKind, BarResource, Host, PciFunction, Selector};
 use serde_json::{Value, json};
+use std::{collections::BTreeMap, path::Path};
+
+/// What the functions have become, by their addresses.
+type Attached = BTreeMap<PciAddress, Vec<Selector>>;
 
 /// Lists the machine's PCI functions, or those that were asked for.
 pub fn run(args: &ListArgs) -> Result<Report, Failure> {
-    let host = Host::system();
-    let functions = match args.devices.as_slice() {
+    let host = args.look.host();
+    let mut functions = match args.devices.as_slice() {
         [] => host.functions()?,
         devices => select::several(&host, devices)?,
     };
     let names = Names::read();
+    functions.retain(|function| args.wants(function, &names));
+    let attached = host.attached();
     Ok(Report {
         schema: "outboard.list/1",
         data: functions
             .iter()
-            .map(|function| data(function, &names))
+            .map(|function| data(&host, function, &names, &attached))
             .collect(),
-        text: table(&functions, &names),
+        text: table(&host, &functions, &names, &attached),
     })
 }
 
-fn table(functions: &[PciFunction], names: &Names) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
-    table.set_header(["ADDRESS", "ID", "CLASS", "DRIVER", "GROUP", "BARS", "NAME"]);
+impl ListArgs {
+    fn wants(&self, function: &PciFunction, names: &Names) -> bool {
+        let class = self.class.as_deref().is_none_or(|wanted| {
+            let name = names.class(function).unwrap_or_default().to_lowercase();
+            format!("{:06x}", function.class).starts_with(wanted) || name.contains(wanted)
+        });
+        let driver = self
+            .driver
+            .as_deref()
+            .is_none_or(|wanted| function.driver.as_deref().unwrap_or("none") == wanted);
+        let group = self
+            .group
+            .is_none_or(|wanted| function.iommu_group == Some(wanted));
+        class && driver && group
+    }
+}
+
+const COLUMNS: [&str; 10] = [
+    "ADDRESS", "ID", "CLASS", "DRIVER", "GROUP", "NODE", "USE", "BARS", "PATH", "NAME",
+];
+
+fn table(host: &Host, functions: &[PciFunction], names: &Names, attached: &Attached) -> String {
+    let mut table = Columns::new(COLUMNS);
     for function in functions {
         let bars: Vec<_> = function.bars.iter().map(bar).collect();
         let class = format!("{:04x}", function.class >> 8);
         let name = [names.vendor(function), names.device(function)];
-        table.add_row([
+        let group = function.iommu_group.map(|group| group.to_string());
+        let node = host.node(function).map(|node| node.display().to_string());
+        table.add([
             function.address.to_string(),
             format!("{:04x}:{:04x}", function.vendor, function.device),
             names.class(function).map_or(class, str::to_owned),
-            function.driver.clone().unwrap_or_else(|| "-".to_owned()),
-            function
-                .iommu_group
-                .map_or_else(|| "-".to_owned(), |group| group.to_string()),
-            if bars.is_empty() {
-                "-".to_owned()
-            } else {
-                bars.join(" ")
-            },
+            function.driver.clone().unwrap_or_default(),
+            group.unwrap_or_default(),
+            node.unwrap_or_default(),
+            uses(function, attached).join(" "),
+            bars.join(" "),
+            path(host, function),
             name.into_iter().flatten().collect::<Vec<_>>().join(" "),
         ]);
     }
-    // The table pads each line to the width of the widest, and each column by a space before it.
-    table
-        .lines()
-        .map(|line| format!("{}\n", line.trim()))
-        .collect()
+    table.text()
+}
+
+/// What names the function by what the kernel has made of it: `net:eth0`.
+fn uses(function: &PciFunction, attached: &Attached) -> Vec<String> {
+    let uses = attached.get(&function.address).into_iter().flatten();
+    uses.map(Selector::to_string).collect()
+}
+
+fn path(host: &Host, function: &PciFunction) -> String {
+    Selector::Path(host.device_path(function.address)).to_string()
 }
 
 /// A BAR as `index:size`.
@@ -64,8 +96,12 @@ fn bar(bar: &BarResource) -> String {
     format!("{}:{}{ports}", bar.index, units::size(bar.size))
 }
 
-fn data(function: &PciFunction, names: &Names) -> Value {
+/// A function for programs.
+pub fn data(host: &Host, function: &PciFunction, names: &Names, attached: &Attached) -> Value {
     json!({
+        "path": path(host, function),
+        "use": uses(function, attached),
+        "node": host.node(function).as_deref().map(Path::to_string_lossy),
         "address": function.address.to_string(),
         "vendor": hex(function.vendor, 4),
         "device": hex(function.device, 4),

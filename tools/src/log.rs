@@ -1,6 +1,6 @@
 //! `outboard log`.
 
-use crate::{bind::driver_name, failure::Failure, report::Report};
+use crate::{change::driver_name, failure::Failure, report::Report};
 use pci_host::{Damaged, Entry, Host};
 use serde_json::{Value, json};
 use std::{

@@ -3,26 +3,37 @@
 
 mod access;
 mod bind;
+mod capabilities;
+mod change;
 mod cli;
+mod columns;
+mod completions;
+mod consent;
 mod failure;
+mod groups;
 mod list;
 mod load;
 mod log;
+mod man;
 mod names;
 mod progress;
 mod release;
 mod report;
+mod run;
 mod select;
+mod show;
 mod undo;
 mod units;
+mod users;
 
 use clap::Parser;
 use cli::{Cli, Command, FwCommand};
 use failure::Failure;
 use report::Report;
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 fn main() -> ExitCode {
+    completions::answer();
     let cli = Cli::parse();
     let mut logger = env_logger::Builder::from_env("OUTBOARD_LOG");
     if cli.verbose {
@@ -30,9 +41,15 @@ fn main() -> ExitCode {
     }
     logger.init();
 
-    let done = run(&cli.command).and_then(|report| report.print(cli.json));
+    let done = match &cli.command {
+        // What it prints is the program's own.
+        Command::Run(args) => run::run(args),
+        command => run(command)
+            .and_then(|report| report.print(cli.json))
+            .map(|()| ExitCode::SUCCESS),
+    };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(failure) => failure.print(cli.json),
     }
 }
@@ -45,8 +62,20 @@ fn run(command: &Command) -> Result<Report, Failure> {
         Command::Undo(args) => undo::run(args),
         Command::Log => log::run(),
         Command::Access { command } => access::run(command),
+        Command::Write => {
+            let written = pci_host::serve_writes(io::stdin().lock(), io::stdout().lock());
+            written.map_err(Failure::from)?;
+            Ok(Report::empty())
+        }
+        // `main` has them.
+        Command::Run(_) => Ok(Report::empty()),
+        Command::Show(args) => show::run(args),
+        Command::Groups(args) => groups::run(args),
+        Command::Users(args) => users::run(args),
         Command::Fw {
             command: FwCommand::Load(args),
         } => load::run(args),
+        Command::Completions { shell } => completions::script(*shell),
+        Command::Man { folder } => man::write(folder),
     }
 }

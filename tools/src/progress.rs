@@ -10,7 +10,9 @@ const LINES: usize = 4;
 /// The progress of one phase of a load.
 pub struct Progress {
     what: &'static str,
+    unit: &'static str,
     total: usize,
+    done: usize,
     shown: usize,
     bar: Option<ProgressBar>,
 }
@@ -18,9 +20,22 @@ pub struct Progress {
 impl Progress {
     /// The start of a phase that has `total` bytes to go through.
     pub fn new(what: &'static str, total: usize) -> Self {
+        let style = "{prefix:>10} [{bar:30}] {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}";
+        Self::styled(what, "bytes", total, style)
+    }
+
+    /// The start of a phase that has `total` devices to go through.
+    pub fn of_devices(total: usize) -> Self {
+        Self::styled(
+            "done",
+            "devices",
+            total,
+            "{prefix:>10} [{bar:30}] {pos}/{len} devices {eta}",
+        )
+    }
+
+    fn styled(what: &'static str, unit: &'static str, total: usize, style: &str) -> Self {
         let bar = io::stderr().is_terminal().then(|| {
-            let style =
-                "{prefix:>10} [{bar:30}] {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}";
             let style = ProgressStyle::with_template(style).expect("the template is well-formed");
             let bar = ProgressBar::new(u64::try_from(total).unwrap_or(u64::MAX));
             bar.with_style(style.progress_chars("=> "))
@@ -28,13 +43,21 @@ impl Progress {
         });
         Self {
             what,
+            unit,
             total,
+            done: 0,
             shown: 0,
             bar,
         }
     }
 
-    /// `done` bytes are done.
+    /// One more is done.
+    pub fn one_more(&mut self) {
+        self.done += 1;
+        self.at(self.done);
+    }
+
+    /// So much is done.
     pub fn at(&mut self, done: usize) {
         match &self.bar {
             Some(bar) => bar.set_position(u64::try_from(done).unwrap_or(u64::MAX)),
@@ -42,7 +65,10 @@ impl Progress {
                 let part = done.saturating_mul(LINES) / self.total.max(1);
                 if part > self.shown {
                     self.shown = part;
-                    complain(self.what, &format!("{done} of {} bytes", self.total));
+                    complain(
+                        self.what,
+                        &format!("{done} of {} {}", self.total, self.unit),
+                    );
                 }
             }
         }

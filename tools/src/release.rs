@@ -1,47 +1,48 @@
 //! `outboard release`.
 
 use crate::{
-    bind::{driver_name, dry_run},
+    change::{self, Change, driver_name},
     cli::ReleaseArgs,
+    consent::{self, Group},
     failure::Failure,
     report::Report,
 };
-use pci_host::{Execution, Host};
-use serde_json::json;
+use pci_host::{Done, Host, Plan, State};
 
-/// Gives a device back to the driver that it had, or to another one of the kernel's own.
+const SCHEMA: &str = "outboard.release/1";
+
+/// Gives devices back to the driver that they had, or to another one of the kernel's own.
 pub fn run(args: &ReleaseArgs) -> Result<Report, Failure> {
     let host = Host::system();
-    let function = args.device.find(&host)?;
-    let plan = match &args.to {
-        Some(driver) => host.plan_release_to(&function, driver)?,
-        None => host.plan_release(&function)?,
-    };
-    if args.dry_run {
-        return Ok(dry_run("outboard.release/1", &plan));
+    let devices = args.devices.find(&host)?;
+    let mut plans = Vec::new();
+    for function in &devices {
+        plans.push(match &args.to {
+            Some(driver) => host.plan_release_to(function, driver)?,
+            None => host.plan_release(function)?,
+        });
     }
-    let after = Execution::new(&host)
-        .timeout(args.timeout)
-        .run(&plan)?
-        .function;
-    let address = after.address;
-    let changed =
-        after.driver != function.driver || after.driver_override != function.driver_override;
-    let now = driver_name(after.driver.as_deref());
+    let findings = consent::ask(&host, &plans, &args.change.allow, Group::Any)?;
+    let changes = plans.into_iter().zip(findings);
+    let changes: Vec<_> = changes
+        .map(|(plan, findings)| Change { plan, findings })
+        .collect();
+    if args.dry_run {
+        return Ok(change::dry_run(SCHEMA, &changes));
+    }
+    let results = change::execute(&host, &changes, args.change.timeout);
+    change::report(SCHEMA, &changes, results, &sentence)
+}
+
+fn sentence(plan: &Plan, done: &Done) -> (String, bool) {
+    let address = done.function.address;
+    let changed = State::of(&done.function) != State::of(plan.before());
+    let now = driver_name(done.function.driver.as_deref());
     let text = if changed {
-        let before = driver_name(function.driver.as_deref());
+        let before = driver_name(plan.before().driver.as_deref());
         format!("{address} is released; it had {before}, and now has {now}\n")
     } else {
         format!("{address} needs no release; it has {now}\n")
     };
-    Ok(Report {
-        schema: "outboard.release/1",
-        data: json!({
-            "address": address.to_string(),
-            "changed": changed,
-            "driver": after.driver,
-            "former_driver": function.driver,
-        }),
-        text,
-    })
+    (text, changed)
 }

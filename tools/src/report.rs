@@ -16,6 +16,15 @@ pub struct Report {
 }
 
 impl Report {
+    /// Nothing to say.
+    pub fn empty() -> Self {
+        Self {
+            schema: "",
+            data: Value::Null,
+            text: String::new(),
+        }
+    }
+
     /// Prints it to standard output.
     pub fn print(&self, json: bool) -> Result<(), Failure> {
         if json {

@@ -1,26 +1,50 @@
 //! From what is typed to the device that is meant.
 
 use crate::{
-    cli::DeviceArgs,
+    cli::{DeviceArgs, DevicesArgs},
     failure::{Exit, Failure},
 };
-use pci_host::{Host, PciFunction, Selector};
+use pci_host::{Host, Ids, PciFunction, Selector};
 
 impl DeviceArgs {
     /// The device, if it is the one that was expected.
     pub fn find(&self, host: &Host) -> Result<PciFunction, Failure> {
         let function = host.select(&self.device)?;
-        match self.expect {
-            Some(expected) if !expected.are_of(&function) => {
-                let (address, vendor, device) =
-                    (function.address, function.vendor, function.device);
-                let message =
-                    format!("{address} is {vendor:04x}:{device:04x}, and {expected} was expected");
-                let hint = format!("has a card been moved? `outboard list {expected}` finds it");
-                Err(Failure::new(Exit::Refused, message).with_hint(hint))
+        check(&function, self.expect)?;
+        Ok(function)
+    }
+}
+
+impl DevicesArgs {
+    /// The devices, each once, if all are as expected.
+    pub fn find(&self, host: &Host) -> Result<Vec<PciFunction>, Failure> {
+        let found = if self.all {
+            several(host, &self.devices)?
+        } else {
+            let mut one_each = Vec::new();
+            for selector in &self.devices {
+                let function = host.select(selector)?;
+                if !one_each.contains(&function) {
+                    one_each.push(function);
+                }
             }
-            _ => Ok(function),
+            one_each
+        };
+        found.iter().try_for_each(|f| check(f, self.expect))?;
+        Ok(found)
+    }
+}
+
+fn check(function: &PciFunction, expected: Option<Ids>) -> Result<(), Failure> {
+    match expected {
+        Some(expected) if !expected.are_of(function) => {
+            let (address, vendor, device) = (function.address, function.vendor, function.device);
+            let message =
+                format!("{address} is {vendor:04x}:{device:04x}, and {expected} was expected");
+            let hint = format!("has a card been moved? `outboard list {expected}` finds it");
+            Err(Failure::new(Exit::Refused, message).with_hint(hint))
         }
+        _ => Ok(()),
     }
 }
 

@@ -1,13 +1,14 @@
 //! `outboard undo`.
 
 use crate::{
-    bind::{driver_name, dry_run},
+    change::{self, Change, driver_name},
     cli::UndoArgs,
+    consent::{self, Group},
     failure::{Exit, Failure},
     report::Report,
 };
 use io_core::{Error, ErrorKind};
-use pci_host::{Entry, Execution, Host};
+use pci_host::{Done, Entry, Host, Plan};
 use serde_json::json;
 
 const SCHEMA: &str = "outboard.undo/1";
@@ -31,25 +32,37 @@ pub fn run(args: &UndoArgs) -> Result<Report, Failure> {
         }
         return Ok(Report {
             schema: SCHEMA,
-            data: data(entry, false, entry.before.driver.as_deref()),
+            data: json!({ "changed": false, "entry": entry.id, "devices": [] }),
             text: format!("entry {}: nothing is left to take back: {why}\n", entry.id),
         });
     }
     let function = host.function_of(entry)?;
     let plan = host.plan_undo(&function, entry)?;
+    let mut findings = consent::ask(
+        &host,
+        std::slice::from_ref(&plan),
+        &args.change.allow,
+        Group::Any,
+    )?;
+    let changes: Vec<_> = findings
+        .pop()
+        .map(|findings| Change { plan, findings })
+        .into_iter()
+        .collect();
     if args.dry_run {
-        return Ok(dry_run(SCHEMA, &plan));
+        return Ok(change::dry_run(SCHEMA, &changes));
     }
-    let after = Execution::new(&host)
-        .timeout(args.timeout)
-        .run(&plan)?
-        .function;
-    let now = driver_name(after.driver.as_deref());
-    Ok(Report {
-        schema: SCHEMA,
-        data: data(entry, !plan.steps().is_empty(), after.driver.as_deref()),
-        text: format!("{} is as it was before, with {now}\n", after.address),
-    })
+    let results = change::execute(&host, &changes, args.change.timeout);
+    change::report(SCHEMA, &changes, results, &sentence)
+}
+
+fn sentence(plan: &Plan, done: &Done) -> (String, bool) {
+    let now = driver_name(done.function.driver.as_deref());
+    let text = format!(
+        "{} is as it was before, with {now}\n",
+        done.function.address
+    );
+    (text, !plan.steps().is_empty())
 }
 
 /// Why nothing can be left of what an entry says, if so.
@@ -61,13 +74,4 @@ fn moot(host: &Host, entry: &Entry) -> Result<Option<String>, Error> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(error.to_string())),
         _ => Ok(None),
     }
-}
-
-fn data(entry: &Entry, changed: bool, driver: Option<&str>) -> serde_json::Value {
-    json!({
-        "address": entry.address.to_string(),
-        "changed": changed,
-        "driver": driver,
-        "entry": entry.id,
-    })
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
+use std::process::Command;
 
 use crate::error::{Context, Result};
 use crate::program;
@@ -77,7 +78,9 @@ pub struct Installed {
 
 /// Builds, installs, and returns the status to exit with.
 pub fn run(options: &Options) -> Result<u8> {
-    let files = files(&options.prefix, &release()?)?;
+    let outboard = release()?;
+    let mut files = files(&options.prefix, &outboard)?;
+    files.extend(made(&options.prefix, &outboard)?);
     for file in &files {
         let path = at(options.destdir.as_deref(), &file.path);
         let word = match file.is_at(&path) {
@@ -121,6 +124,37 @@ pub fn files(prefix: &Path, outboard: &Path) -> Result<Vec<Installed>> {
             path,
             contents,
             mode,
+        });
+    }
+    Ok(files)
+}
+
+/// Where each shell looks for completions of programs.
+const COMPLETIONS: [(&str, &str); 3] = [
+    ("bash", "share/bash-completion/completions/outboard"),
+    ("fish", "share/fish/vendor_completions.d/outboard.fish"),
+    ("zsh", "share/zsh/site-functions/_outboard"),
+];
+
+/// What `outboard` makes of the definitions of its command line: manual pages and completions.
+fn made(prefix: &Path, outboard: &Path) -> Result<Vec<Installed>> {
+    let folder = tempfile::tempdir().context(|| "cannot make a folder for the manual pages")?;
+    program::run(Command::new(outboard).arg("man").arg(folder.path()))?;
+    let mut files = Vec::new();
+    for page in fs::read_dir(folder.path())? {
+        let page = page?;
+        files.push(Installed {
+            path: prefix.join("share/man/man1").join(page.file_name()),
+            contents: fs::read(page.path())?,
+            mode: 0o644,
+        });
+    }
+    files.sort_by(|one, other| one.path.cmp(&other.path));
+    for (shell, to) in COMPLETIONS {
+        files.push(Installed {
+            path: prefix.join(to),
+            contents: program::run(Command::new(outboard).args(["completions", shell]))?,
+            mode: 0o644,
         });
     }
     Ok(files)

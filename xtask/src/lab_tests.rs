@@ -3,9 +3,12 @@
 //! A test that stands in a module called after one of the machines below runs there and nowhere else. All other tests
 //! run in the machines that are for everything.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::backends;
 use crate::error::{Context, Result};
 use crate::program;
 use crate::static_build;
@@ -116,6 +119,55 @@ pub const FULL: &[Vm] = &[
     },
 ];
 
+/// The folder for what the tests in a machine leave for the host. They see it at the same path, in `OUTBOARD_RESULTS`.
+fn results_of(vm: &Vm) -> Result<PathBuf> {
+    let folders = static_build::target_folder()?.with_file_name("lab-results");
+    Ok(folders.join(vm.name))
+}
+
+/// Those of all machines, which may not have run.
+pub fn all_results() -> Result<Vec<PathBuf>> {
+    STOCK.iter().chain(FULL).map(results_of).collect()
+}
+
+/// Checks on the host what tests in these machines have left: recordings, and findings of the contract.
+fn check_results(vms: &[Vm], results: &mut Vec<String>) -> Result<()> {
+    let folders: Vec<PathBuf> = vms.iter().map(results_of).collect::<Result<_>>()?;
+    let mut outcome = Ok(());
+    for folder in &folders {
+        if has_recordings(folder) {
+            outcome = outcome.and(stream(&mut replay(folder), results));
+        }
+    }
+    outcome.and(backends::check(&folders))
+}
+
+fn has_recordings(folder: &Path) -> bool {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    files
+        .map(|file| file.path())
+        .any(|file| file.extension().is_some_and(|end| end == "rec"))
+}
+
+/// The test that replays what was recorded, without a device.
+fn replay(folder: &Path) -> Command {
+    let mut command = static_build::cargo();
+    command
+        .args(["test", "--package", "outboard-example-edu"])
+        .args(["--test", "recorded", "--", "--ignored"])
+        .env("OUTBOARD_RESULTS", folder);
+    command
+}
+
+/// Makes the folder, empty.
+fn empty(folder: &Path) -> Result<()> {
+    let cannot = || format!("cannot empty {}", folder.display());
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).context(cannot),
+        _ => fs::create_dir_all(folder).context(cannot),
+    }
+}
+
 /// A test program, and the tests in it.
 struct Program {
     path: PathBuf,
@@ -142,6 +194,7 @@ pub fn run(
             .context(|| format!("in the machine {}", vm.name));
         outcome = outcome.and(ran);
     }
+    outcome = outcome.and(check_results(vms, results));
     let all = programs.iter().flat_map(|program| &program.tests);
     let elsewhere = all
         .filter(|test| !vms.iter().any(|vm| vm.runs(test)))
@@ -182,7 +235,11 @@ fn run_in(
     xtask: &Path,
     results: &mut Vec<String>,
 ) -> Result<()> {
-    let mut script = "status=0; ".to_owned();
+    let out = results_of(vm)?;
+    empty(&out)?;
+    let exported = out.to_str().ok_or("cargo's target folder is not UTF-8")?;
+    let exported = shlex::try_quote(exported)?;
+    let mut script = format!("export OUTBOARD_RESULTS={exported}; status=0; ");
     let mut expected = 0;
     for Program { path, tests } in programs {
         let tests: Vec<&str> = tests
@@ -214,6 +271,8 @@ fn run_in(
         .args(vm.arguments)
         .arg("--share")
         .arg(static_build::target_folder()?)
+        .arg("--out")
+        .arg(&out)
         .args(["--", "sh", "-c", &script]);
     stream(&mut lab, results)?;
     let ended = results.len() - before;

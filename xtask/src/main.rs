@@ -7,6 +7,7 @@
 )]
 
 mod assembly;
+mod backends;
 mod bench;
 mod bench_lab;
 mod bench_row;
@@ -53,6 +54,7 @@ enum Cli {
     Lab(lab::Options),
     Test(test::Options),
     Bench(bench::Options),
+    Docs(backends::Options),
     Install(install::Options),
     /// See firmware go into a PCI device, proved from outside (under 20 s after the first set-up)
     Demo,
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Cli::Lab(options) => (lab::run(&options), ending::LOST),
         Cli::Test(options) => (test::run(&options), 1),
         Cli::Bench(options) => (bench::run(&options), 1),
+        Cli::Docs(options) => (backends::run(&options), 1),
         Cli::Install(options) => (install::run(&options), 1),
         Cli::Demo => (demo::run(), 1),
         Cli::Guide(options) => (guide::run(&options), 1),

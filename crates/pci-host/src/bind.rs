@@ -8,6 +8,7 @@ mod identity;
 mod journal;
 mod lock;
 mod plan;
+mod taking;
 mod writer;
 
 pub use entry::{Entry, State};

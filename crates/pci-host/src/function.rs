@@ -2,11 +2,7 @@
 
 use crate::{BarKind, BarResource, Host, host, resource};
 use io_core::{Error, ErrorKind, Result, pci::PciAddress};
-use std::{
-    fs::File,
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// What the machine shows of one PCI function, at the moment it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +32,7 @@ pub struct PciFunction {
     pub reset_methods: Vec<String>,
     /// Its BARs, by index.
     pub bars: Vec<BarResource>,
-    /// Whether it is a bridge: its configuration header is of type 1 or 2.
+    /// Whether it is a bridge, to PCI or CardBus: its configuration header is of type 1 or 2.
     pub is_bridge: bool,
 }
 
@@ -44,13 +40,17 @@ impl PciFunction {
     pub(crate) fn read(host: &Host, address: PciAddress) -> Result<Self> {
         let dir = host.function_dir(address);
         let resources = dir.join("resource");
+        let identity = match Identity::of_event(&dir) {
+            Some(identity) => identity,
+            None => Identity::of_files(&dir)?,
+        };
         Ok(Self {
             address,
-            vendor: number(&dir.join("vendor"))?,
-            device: number(&dir.join("device"))?,
-            subsystem_vendor: number(&dir.join("subsystem_vendor"))?,
-            subsystem_device: number(&dir.join("subsystem_device"))?,
-            class: number(&dir.join("class"))?,
+            vendor: identity.device.0,
+            device: identity.device.1,
+            subsystem_vendor: identity.subsystem.0,
+            subsystem_device: identity.subsystem.1,
+            class: identity.class,
             revision: number(&dir.join("revision"))?,
             driver: host::link_name(&dir.join("driver"))?,
             driver_override: driver_override(&dir)?,
@@ -62,7 +62,8 @@ impl PciFunction {
                 .collect(),
             bars: resource::parse(&host::read(&resources)?)
                 .map_err(|line| nonsense(&resources, &line))?,
-            is_bridge: is_bridge(&dir.join("config"))?,
+            // Its configuration space says so too, but to read that wakes a function that sleeps.
+            is_bridge: dir.join("secondary_bus_number").exists(),
         })
     }
 
@@ -123,6 +124,46 @@ impl PciFunction {
     }
 }
 
+/// What a function is by its numbers.
+struct Identity {
+    device: (u16, u16),
+    subsystem: (u16, u16),
+    class: u32,
+}
+
+impl Identity {
+    /// All at once, by `uevent`: `PCI_CLASS=20000`, `PCI_ID=8086:10D3`, `PCI_SUBSYS_ID=8086:0000`.
+    fn of_event(dir: &Path) -> Option<Self> {
+        let event = host::read(&dir.join("uevent")).ok()?;
+        let says = |name: &str| {
+            let mut lines = event.lines().filter_map(|line| line.split_once('='));
+            lines.find(|(of, _)| *of == name).map(|(_, value)| value)
+        };
+        let pair = |text: &str| {
+            let (vendor, device) = text.split_once(':')?;
+            let number = |digits| u16::from_str_radix(digits, 16).ok();
+            Some((number(vendor)?, number(device)?))
+        };
+        Some(Self {
+            device: pair(says("PCI_ID")?)?,
+            subsystem: pair(says("PCI_SUBSYS_ID")?)?,
+            class: u32::from_str_radix(says("PCI_CLASS")?, 16).ok()?,
+        })
+    }
+
+    /// One by one.
+    fn of_files(dir: &Path) -> Result<Self> {
+        let pair = |vendor, device| -> Result<(u16, u16)> {
+            Ok((number(&dir.join(vendor))?, number(&dir.join(device))?))
+        };
+        Ok(Self {
+            device: pair("vendor", "device")?,
+            subsystem: pair("subsystem_vendor", "subsystem_device")?,
+            class: number(&dir.join("class"))?,
+        })
+    }
+}
+
 /// Whether a driver is vfio-pci or one of its variants.
 pub(crate) fn is_vfio_driver(driver: &str) -> bool {
     driver.contains("vfio")
@@ -158,20 +199,6 @@ fn iommu_group(dir: &Path) -> Result<Option<u32>> {
         return Ok(None);
     };
     name.parse().map(Some).map_err(|_| nonsense(&link, &name))
-}
-
-/// Whether the header type (PCI Local Bus 3.0 section 6.1, offset 0x0e) is 1, of a PCI-to-PCI bridge,
-/// or 2, of a CardBus bridge. The highest bit says that there are more functions.
-fn is_bridge(config: &Path) -> Result<bool> {
-    let mut header = [0; 0x40];
-    let read = File::open(config).and_then(|mut file| file.read_exact(&mut header));
-    match read {
-        Ok(()) => Ok(matches!(header[0x0e] & 0x7f, 1 | 2)),
-        Err(e) => Err(Error::from_os(
-            format!("cannot read {}", config.display()),
-            e,
-        )),
-    }
 }
 
 fn nonsense(path: &Path, text: &str) -> Error {

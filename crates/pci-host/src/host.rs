@@ -4,8 +4,8 @@ use crate::PciFunction;
 use io_core::{Error, ErrorKind, Result, pci::PciAddress};
 use std::{
     env,
-    fs::{self, OpenOptions},
-    io::{self, Write},
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -255,6 +255,10 @@ impl Host {
         &self.sys
     }
 
+    pub(crate) fn proc(&self) -> &Path {
+        &self.proc
+    }
+
     pub(crate) fn dev(&self) -> &Path {
         &self.dev
     }
@@ -307,8 +311,22 @@ pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
 
 /// The text of a file of `/sys`, without the newline at its end.
 pub(crate) fn read(path: &Path) -> Result<String> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(text.trim_end().to_owned()),
+    let read = || -> io::Result<String> {
+        let mut file = File::open(path)?;
+        // The kernel gives what fits into a page at once.
+        let mut page = [0; 4096];
+        let count = file.read(&mut page)?;
+        let mut text = page.get(..count).unwrap_or_default().to_vec();
+        if count == page.len() {
+            file.read_to_end(&mut text)?;
+        }
+        String::from_utf8(text).map_err(|_| io::ErrorKind::InvalidData.into())
+    };
+    match read() {
+        Ok(mut text) => {
+            text.truncate(text.trim_end().len());
+            Ok(text)
+        }
         Err(e) => Err(Error::from_os(format!("cannot read {}", path.display()), e)),
     }
 }

@@ -29,6 +29,7 @@
 mod access;
 mod accounts;
 mod alias;
+mod attached;
 mod bind;
 mod function;
 mod groups;
@@ -47,6 +48,7 @@ pub use bind::{
     serve_writes,
 };
 pub use function::PciFunction;
+pub use groups::{Culprit, IommuGroup, Lack};
 pub use host::Host;
 pub use path::DevicePath;
 pub use resource::{BarKind, BarResource};

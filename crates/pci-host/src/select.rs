@@ -8,10 +8,7 @@ use io_core::{
         capability::{Body, CapabilityId, SerialNumber},
     },
 };
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 impl Host {
     /// The one function that `selector` names.
@@ -202,10 +199,7 @@ impl Host {
 
     /// The functions that a block device is reached by: several, if it is an NVMe drive with several paths.
     pub(crate) fn disk_devices(&self, dir: &Path) -> Vec<PciAddress> {
-        let Ok(real) = dir.canonicalize() else {
-            return Vec::new();
-        };
-        if let Some(address) = addresses(&real).next_back() {
+        if let Some(address) = device_of(dir) {
             return vec![address];
         }
         // devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1, beside the controllers nvme0 and nvme1.
@@ -213,6 +207,7 @@ impl Host {
             let name = dir.file_name().and_then(|name| name.to_str());
             name.is_some_and(|name| name.starts_with("nvme-subsys"))
         };
+        let real = dir.canonicalize().unwrap_or_default();
         let Some(subsystem) = real.ancestors().find(in_subsystem) else {
             return Vec::new();
         };
@@ -228,10 +223,9 @@ impl Host {
     }
 }
 
-/// The function that the device of a folder of `/sys/class` is, or is on.
-pub(crate) fn device_of(dir: &Path) -> Option<PciAddress> {
-    let device: PathBuf = dir.join("device").canonicalize().ok()?;
-    addresses(&device).next_back()
+/// The function that has a device of `/sys/class`, by the link to it: the last one on the way.
+pub(crate) fn device_of(link: &Path) -> Option<PciAddress> {
+    addresses(&fs::read_link(link).ok()?).next_back()
 }
 
 fn none(message: String) -> Error {

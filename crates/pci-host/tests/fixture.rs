@@ -53,9 +53,7 @@ impl Machine {
 
     /// Adds a function, as the kernel shows QEMU's e1000e.
     fn add(&self, address: &str, header_type: u8) {
-        let mut config = [0; 64];
-        config[0x0e] = header_type;
-        let files: [(&str, &[u8]); 9] = [
+        let files: [(&str, &[u8]); 8] = [
             ("vendor", b"0x8086\n"),
             ("device", b"0x10d3\n"),
             ("subsystem_vendor", b"0x8086\n"),
@@ -64,9 +62,11 @@ impl Machine {
             ("revision", b"0x00\n"),
             ("driver_override", b"(null)\n"),
             ("reset_method", b"flr bus\n"),
-            ("config", &config),
         ];
         let dir = format!("sys/bus/pci/devices/{address}");
+        if header_type & 0x7f != 0 {
+            self.file(&format!("{dir}/secondary_bus_number"), "1\n");
+        }
         for (name, text) in files {
             self.file(&format!("{dir}/{name}"), text);
         }

@@ -31,6 +31,9 @@ impl Machine {
         for name in ["vendor", "device", "subsystem_vendor", "subsystem_device"] {
             machine.file(&format!("{FUNCTION}/{name}"), "0x1234\n");
         }
+        if header_type != 0 {
+            machine.file(&format!("{FUNCTION}/secondary_bus_number"), "1\n");
+        }
         machine.file(&format!("{FUNCTION}/class"), "0x00ff00\n");
         machine.file(&format!("{FUNCTION}/revision"), "0x00\n");
         machine.file(&format!("{FUNCTION}/enable"), "0");

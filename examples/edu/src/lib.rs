@@ -22,6 +22,7 @@ mod dma;
 mod interrupt;
 mod registers;
 pub mod soak;
+mod tour;
 
 use interrupt::EduInterrupt;
 use io_core::{
@@ -33,6 +34,7 @@ use registers::{FACTORIAL, ID, LIVENESS, STATUS};
 use std::time::Duration;
 
 pub use dma::MEMORY_SIZE;
+pub use tour::tour;
 
 /// How long the device may take for anything. A DMA transfer takes 100 ms.
 const SOON: Duration = Duration::from_secs(5);

@@ -7,11 +7,22 @@
 )]
 
 use clap::Parser;
-use edu::{Edu, MEMORY_SIZE, soak::Soak};
-use io_core::{Error, ErrorKind, PciDevice, Result, event::Ending, recovery::until_gone};
+use edu::{soak::Soak, tour};
+use io_core::{
+    Error, ErrorKind, PciDevice, Result, event,
+    record::{Ending, Recording, Replay},
+    recovery::until_gone,
+};
 use outboard::{Backend, Opened, open_on, prelude::Selector};
 use pci_host::Host;
-use std::{error::Error as _, process::ExitCode, time::Duration};
+use std::{
+    error::Error as _,
+    fs,
+    fs::File,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 /// It was let go of because somebody wants it.
 const WANTED_BACK: u8 = 3;
@@ -32,14 +43,24 @@ const PATIENCE: Duration = Duration::from_secs(20);
 )]
 struct Arguments {
     /// The device, bound to vfio-pci or uio_pci_generic, or to no driver, such as 00:03.0 or 1234:11e8
-    #[arg(value_name = "DEV")]
-    device: Selector,
+    #[arg(
+        value_name = "DEV",
+        required_unless_present = "replay",
+        conflicts_with = "replay"
+    )]
+    device: Option<Selector>,
     /// What carries it: iommufd, type1, uio or sysfs; if it is not said, what fits
-    #[arg(long)]
+    #[arg(long, conflicts_with = "replay")]
     backend: Option<Backend>,
     /// Let it compute and copy for so many seconds, and check all that it does, also when it is lost meanwhile
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", conflicts_with = "replay")]
     soak: Option<u64>,
+    /// Write all that is done with the device to this file
+    #[arg(long, value_name = "FILE", conflicts_with = "replay")]
+    record: Option<PathBuf>,
+    /// Do the same without a device, by what --record wrote to this file
+    #[arg(long, value_name = "FILE")]
+    replay: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -61,33 +82,52 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let device = match (&arguments.replay, &arguments.device) {
+        (Some(file), _) => return replay(file),
+        (None, Some(device)) => device,
+        (None, None) => return Err(Error::new(ErrorKind::InvalidInput, "no device is named")),
+    };
     let Opened {
         device,
         backend,
         reason,
-    } = open_on(&Host::system(), &arguments.device, arguments.backend)?;
-    if let Some(seconds) = arguments.soak {
-        return soak(&*device, Duration::from_secs(seconds));
-    }
-    let mut edu = Edu::new(&*device)?;
-    let (major, minor) = edu.version();
-    let address = device.address();
-    println!("edu {major}.{minor} at {address}, by {backend}: {reason}");
+    } = open_on(&Host::system(), device, arguments.backend)?;
+    let how = (backend.word(), reason.as_str());
+    let Some(file) = &arguments.record else {
+        return work(&*device, arguments.soak, how);
+    };
+    let cannot = |e| Error::from_os(format!("cannot write {}", file.display()), e);
+    let recording = Recording::new(&*device, File::create(file).map_err(cannot)?)?;
+    let worked = work(&recording, arguments.soak, how);
+    let finished = recording.finish();
+    let status = worked?;
+    finished?;
+    Ok(status)
+}
 
-    edu.check_liveness(0x1234_5678)?;
-    println!("alive");
-    println!("polled: 10! = {}", edu.factorial(10)?);
-    copy_there_and_back(&*device, &edu, "polled")?;
-    if device.interrupts().is_none() {
-        println!("no interrupts come by {backend}");
-        return Ok(ExitCode::SUCCESS);
+/// Drives the device that is recorded in this file.
+fn replay(file: &Path) -> Result<ExitCode> {
+    let cannot = |e| Error::from_os(format!("cannot read {}", file.display()), e);
+    let device = Replay::new(fs::read(file).map_err(cannot)?)?;
+    let reason = format!("{} has it recorded", file.display());
+    let worked = work(&device, None, ("replay", &reason));
+    if let Some(deviation) = device.deviation() {
+        return Err(Error::new(ErrorKind::Other, deviation.to_string()));
     }
-    let kind = edu.use_interrupt()?;
-    edu.raise(0x8000)?;
-    println!("{kind}: raised and acknowledged");
-    println!("{kind}: 12! = {}", edu.factorial(12)?);
-    copy_there_and_back(&*device, &edu, &kind.to_string())?;
-    Ok(ExitCode::SUCCESS)
+    match device.ending() {
+        Ending::Finished => {}
+        Ending::Cut => eprintln!("edu: the recording is cut off at its end"),
+        Ending::Damaged(at) => eprintln!("edu: the recording is damaged from byte {at} on"),
+    }
+    worked
+}
+
+/// Drives the device, which is carried by this, for that reason.
+fn work(device: &dyn PciDevice, soak_for: Option<u64>, how: (&str, &str)) -> Result<ExitCode> {
+    match soak_for {
+        Some(seconds) => soak(device, Duration::from_secs(seconds)),
+        None => tour(device, how, |line| println!("{line}")).map(|()| ExitCode::SUCCESS),
+    }
 }
 
 /// Lets the load run until its end, or that of the device.
@@ -102,8 +142,8 @@ fn soak(device: &dyn PciDevice, time: Duration) -> Result<ExitCode> {
         tally.factorials, tally.copies, tally.recoveries
     );
     match ending {
-        Ok(Ending::Done(())) => Ok(ExitCode::SUCCESS),
-        Ok(Ending::Event(event)) => {
+        Ok(event::Ending::Done(())) => Ok(ExitCode::SUCCESS),
+        Ok(event::Ending::Event(event)) => {
             eprintln!("edu: {address} was let go of: {event}");
             Ok(WANTED_BACK.into())
         }
@@ -112,32 +152,5 @@ fn soak(device: &dyn PciDevice, time: Duration) -> Result<ExitCode> {
             Ok(WRONG_DATA.into())
         }
         Err(error) => Err(error),
-    }
-}
-
-/// Fills the device's memory by DMA, and compares what it gives back, if it can have memory.
-fn copy_there_and_back(device: &dyn PciDevice, edu: &Edu<'_>, how: &str) -> Result<()> {
-    if device.dma().is_none() {
-        println!("{how}: no memory for it, and so no copies");
-        return Ok(());
-    }
-    let there: Vec<u8> = (0..=250).cycle().take(MEMORY_SIZE).collect();
-    let mut back = vec![0; MEMORY_SIZE];
-    edu.write(0, &there)?;
-    edu.read(0, &mut back)?;
-    match there
-        .iter()
-        .zip(&back)
-        .position(|(there, back)| there != back)
-    {
-        None => {
-            println!("{how}: {MEMORY_SIZE} bytes copied there and back");
-            Ok(())
-        }
-        Some(offset) => {
-            let message =
-                format!("what came back from the device differs from offset {offset:#x} on");
-            Err(Error::new(ErrorKind::Other, message))
-        }
     }
 }

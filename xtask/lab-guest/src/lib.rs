@@ -32,3 +32,15 @@ pub fn fact(name: &str) -> String {
         .unwrap_or_else(|| panic!("OUTBOARD_LAB is {facts}, without {name}"))
         .to_owned()
 }
+
+/// The folder for what a test leaves for the host, which looks at it when all tests are over.
+///
+/// # Panics
+///
+/// This is not `cargo xtask test`.
+pub fn results() -> std::path::PathBuf {
+    let folder = std::env::var_os("OUTBOARD_RESULTS");
+    folder
+        .expect("these tests are run by `cargo xtask test`")
+        .into()
+}

@@ -214,11 +214,12 @@ impl Script {
         Ok(line)
     }
 
-    /// Goes to the next entry that is this call, if there is none before it that has to come first. If there is none,
-    /// nothing of what is passed over `stays` passed.
-    fn take(&self, state: &mut State, call: &Call, stays: bool) -> Option<Answer> {
-        let before = stays.then(|| (state.next.clone(), state.position, state.number, state.time));
-        let config = stays.then(|| state.config.clone());
+    /// Passes the next entry that is this call, if there is none before it that has to come first. If there is one, what
+    /// may be passed before it has been, unless it is to stay (`or_stay`).
+    fn take(&self, state: &mut State, call: &Call, or_stay: bool) -> Option<Answer> {
+        let before =
+            or_stay.then(|| (state.next.clone(), state.position, state.number, state.time));
+        let config = or_stay.then(|| state.config.clone());
         let answer = loop {
             match &state.next {
                 Some(next) if next.call == *call => break Some(next.answer.clone()),

@@ -8,6 +8,7 @@ use crate::{
         journal::Open,
         lock::Lock,
         plan::Goal,
+        taking::{ENODEV, is_settling},
         writer::Writer,
     },
 };
@@ -18,19 +19,9 @@ use std::{
     fs::File,
     io,
     path::PathBuf,
-    slice, thread,
+    slice,
     time::{Duration, Instant},
 };
-
-/// "No such device": what the kernel says of one that it is not through with.
-const ENODEV: i32 = 19;
-
-/// How long a function may have no driver after it was probed. One that was plugged in a moment ago cannot have any yet,
-/// and the kernel does not say so.
-const TAKING: Duration = Duration::from_secs(1);
-
-/// How often a function is probed again.
-const PROBE_INTERVAL: Duration = Duration::from_millis(5);
 
 /// What is being done to the machine: see [`Execution::watch`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,8 +60,8 @@ pub struct Done {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Execution<'a> {
-    host: &'a Host,
-    timeout: Duration,
+    pub(crate) host: &'a Host,
+    pub(crate) timeout: Duration,
     helper: Option<&'a [OsString]>,
     opened: bool,
     watch: &'a (dyn Fn(Moment<'_>, bool) + Sync),
@@ -147,7 +138,7 @@ impl<'a> Execution<'a> {
             Some(Lock::device(host, plan.before.address, self.timeout)?)
         };
         let now = plan.identity.check(host, &plan.before)?;
-        if State::of(&now) != State::of(&plan.before) {
+        if State::of(&now) != State::of(&plan.before) && !is_settling(plan, &now) {
             let message = format!("the driver of {} has been changed meanwhile", now.address);
             let hint = format!(
                 "it has {} now: try again",
@@ -167,20 +158,18 @@ impl<'a> Execution<'a> {
                 function: now,
                 entry: None,
             }),
-            Goal::Bind(driver) => self.bind(plan, driver),
+            Goal::Bind(driver) => self.bind(plan, driver, State::of(&now)),
             _ => self.give_back(plan),
         }
     }
 
-    fn bind(&self, plan: &Plan, driver: &str) -> Result<Done> {
+    fn bind(&self, plan: &Plan, driver: &str, now: State) -> Result<Done> {
         let host = self.host;
         let mut writer = Writer::new(self.helper)?;
         // A bind that was stopped on the way is taken over, with what it was to take back.
         let former = host.entries_of(&plan.before)?.pop();
         let former = former.filter(|entry| !entry.complete);
-        let before = former
-            .as_ref()
-            .map_or_else(|| State::of(&plan.before), |e| e.before.clone());
+        let before = former.as_ref().map_or(now, |entry| entry.before.clone());
         (self.watch)(Moment::Entry, false);
         let mut entry = host.begin(&plan.before, before, driver)?;
         (self.watch)(Moment::Entry, true);
@@ -208,7 +197,7 @@ impl<'a> Execution<'a> {
             match self.write(plan, step, writer) {
                 // The kernel is not through with a function that was plugged in a moment ago.
                 Err(error) if *step == probe && error.errno() == Some(ENODEV) => {
-                    self.probe_again(plan, writer, started)?;
+                    self.write_until_found(plan, step, writer, started)?;
                 }
                 written => written?,
             }
@@ -232,41 +221,6 @@ impl<'a> Execution<'a> {
         writer.write(step, self.timeout)?;
         (self.watch)(Moment::Write(step), true);
         Ok(())
-    }
-
-    /// Probes a function that the kernel did not find, until it does.
-    fn probe_again(&self, plan: &Plan, writer: &mut Writer, started: Instant) -> Result<()> {
-        let probe = self.host.probe(&plan.before);
-        loop {
-            let late = started.elapsed() >= self.timeout;
-            plan.identity.check(self.host, &plan.before)?;
-            match writer.write(&probe, self.timeout) {
-                Err(error) if error.errno() == Some(ENODEV) && !late => {
-                    thread::sleep(PROBE_INTERVAL)
-                }
-                written => return written,
-            }
-        }
-    }
-
-    /// Waits until the driver has the function.
-    fn taken(&self, plan: &Plan, driver: &str, writer: &mut Writer) -> Result<PciFunction> {
-        let started = Instant::now();
-        loop {
-            let late = started.elapsed() >= self.timeout.min(TAKING);
-            let now = plan.identity.check(self.host, &plan.before)?;
-            if now.driver.as_deref() == Some(driver) {
-                return Ok(now);
-            }
-            if late || now.driver.is_some() {
-                // The kernel reports a probe as done whether or not a driver took the function.
-                let message = format!("the driver {driver} did not take {}", now.address);
-                return Err(Error::new(ErrorKind::Unsupported, message)
-                    .with_hint(self.host.why_not_taken(&now, driver)));
-            }
-            thread::sleep(PROBE_INTERVAL);
-            self.probe_again(plan, writer, started)?;
-        }
     }
 
     /// Puts a function back to what it was before a bind to `driver` that failed with `error`.

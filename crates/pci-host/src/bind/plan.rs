@@ -82,6 +82,14 @@ impl Plan {
         &self.before
     }
 
+    /// Whether somebody may suffer who uses the function: its driver goes, or a program may have it soon.
+    #[must_use]
+    pub fn takes_it_away(&self) -> bool {
+        let unbinds = |step: &SysfsWrite| step.path.ends_with("unbind");
+        let binds = matches!(self.goal, Goal::Bind(_)) && !self.steps.is_empty();
+        binds || self.steps.iter().any(unbinds)
+    }
+
     /// The entries of the journal that this takes back.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
@@ -240,7 +248,7 @@ impl Host {
         }
     }
 
-    fn unbind(&self, function: &PciFunction) -> Option<SysfsWrite> {
+    pub(crate) fn unbind(&self, function: &PciFunction) -> Option<SysfsWrite> {
         let path = self.driver_dir(function.driver.as_deref()?).join("unbind");
         Some(SysfsWrite {
             path,

@@ -54,19 +54,44 @@ impl Machine {
         let [vendor, device] = [ids[0], ids[1]];
         let [of_board, board] = [ids.get(2).unwrap_or(&"0000"), ids.get(3).unwrap_or(&"0000")];
         self.file(&format!("{dir}/config"), config);
-        self.file(&format!("{dir}/vendor"), format!("0x{vendor}\n"));
-        self.file(&format!("{dir}/device"), format!("0x{device}\n"));
-        self.file(
-            &format!("{dir}/subsystem_vendor"),
-            format!("0x{of_board}\n"),
+        // As the kernel writes it: the digits are capitals, and no zeros lead the class.
+        let event = format!(
+            "PCI_CLASS={class:X}\nPCI_ID={vendor}:{device}\nPCI_SUBSYS_ID={of_board}:{board}\nPCI_SLOT_NAME={address}\n"
         );
-        self.file(&format!("{dir}/subsystem_device"), format!("0x{board}\n"));
-        self.file(&format!("{dir}/class"), format!("{class:#08x}\n"));
+        self.file(&format!("{dir}/uevent"), event.to_uppercase());
+        if bridge {
+            self.file(&format!("{dir}/secondary_bus_number"), "1\n");
+        }
         self.file(&format!("{dir}/revision"), "0x00\n");
         self.file(&format!("{dir}/resource"), "0x0 0x0 0x0\n".repeat(6));
         let link = self.path("sys/bus/pci/devices").join(address);
         symlink(format!("../../../devices/{place}"), link).unwrap();
         dir
+    }
+
+    /// Gives a function the capability of PCI Express, as a port of this type (PCI Express Base 6.0 section 7.5.3.2).
+    pub fn express(&self, function: &str, port: u8) {
+        let mut config = fs::read(self.path(&format!("{function}/config"))).unwrap();
+        (config[0x06], config[0x34]) = (0x10, 0x40);
+        config[0x40..0x44].copy_from_slice(&[0x10, 0, port << 4 | 2, 0]);
+        self.file(&format!("{function}/config"), config);
+    }
+
+    /// Puts functions, by their folders, into an IOMMU group.
+    pub fn group(&self, number: u32, functions: &[&str]) {
+        let group = format!("sys/kernel/iommu_groups/{number}");
+        for function in functions {
+            let address = Path::new(function).file_name().unwrap().to_str().unwrap();
+            self.link(&format!("{group}/devices/{address}"), function);
+            self.link(&format!("{function}/iommu_group"), &group);
+        }
+    }
+
+    /// Binds a function to a driver.
+    pub fn bind(&self, function: &str, driver: &str) {
+        let driver = format!("sys/bus/pci/drivers/{driver}");
+        self.folder(&driver);
+        self.link(&format!("{function}/driver"), &driver);
     }
 
     /// Configuration space of 4 KiB whose extended capabilities are these: an id and what follows the header.
@@ -144,6 +169,17 @@ impl Machine {
             &format!("{class}/{upper}/slaves/{lower}"),
             &format!("{class}/{lower}"),
         );
+    }
+
+    /// A process that has these files open.
+    pub fn process(&self, pid: u32, comm: &str, open: &[&str]) {
+        let dir = format!("proc/{pid}");
+        self.file(&format!("{dir}/comm"), format!("{comm}\n"));
+        self.file(&format!("{dir}/maps"), "");
+        self.folder(&format!("{dir}/fd"));
+        for (n, node) in open.iter().enumerate() {
+            self.link(&format!("{dir}/fd/{}", n + 3), node);
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use io_core::{
     irq::InterruptKind::{self, Intx, Msi},
 };
 use lab_guest::{Bound, ByCalls, modes};
-use std::process::Command;
+use std::{fs, process::Command};
 use vfio_backend::VfioDevice;
 
 /// Runs `test` on both of the lab's edus (docs/lab.md), in each mode that the kernel has.
@@ -157,6 +157,32 @@ fn said(backend: Option<&str>) -> (String, String) {
     eprintln!("{text}");
     let (first, rest) = text.split_once('\n').unwrap();
     (first.to_owned(), rest.to_owned())
+}
+
+/// What is recorded here is replayed on the host, by `tests/recorded.rs`.
+#[test]
+#[ignore = "needs the lab"]
+fn the_command_records_what_it_does() {
+    let _bound = Bound::new("00:03.0");
+    for mode in modes() {
+        let file = lab_guest::results().join(format!("edu-{mode}.rec"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_edu"));
+        command.args(["00:03.0", "--backend", &mode.to_string(), "--record"]);
+        let output = command.arg(&file).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{mode}: {error}");
+        fs::write(file.with_extension("txt"), &output.stdout).unwrap();
+        let recorded = fs::metadata(&file).unwrap().len();
+        eprintln!("{mode}: {recorded} bytes");
+        // It replays here as well, without the device's backend.
+        let mut command = Command::new(env!("CARGO_BIN_EXE_edu"));
+        let replayed = command.arg("--replay").arg(&file).output().unwrap();
+        let rest = |output: Vec<u8>| {
+            let text = String::from_utf8(output).unwrap();
+            text.split_once('\n').unwrap().1.to_owned()
+        };
+        assert_eq!(rest(replayed.stdout), rest(output.stdout));
+    }
 }
 
 #[test]

@@ -271,7 +271,7 @@ fn a_node_of_uio_is_the_group_s_too_and_links_follow_it() {
 /// Not root, who may reach the BARs. Configuration space is root's to write, and so nobody else enables interrupts or bus
 /// mastering.
 fn by_uio_as_an_ordinary_user() {
-    let opened = open_on(&Host::system(), EDU.parse().unwrap(), Some(Backend::Uio)).unwrap();
+    let opened = open_on(&Host::system(), &EDU.parse().unwrap(), Some(Backend::Uio)).unwrap();
     let bar = opened.device.bar(0).unwrap();
     let registers = bar.io::<0x100>().unwrap();
     // QEMU's docs/specs/edu.rst: the version, and what is written here is read inverted.

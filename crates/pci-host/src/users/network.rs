@@ -1,0 +1,159 @@
+//! The network interfaces of a device, what stands on them, and what goes through.
+
+mod table;
+
+use super::{Code, Finding};
+use crate::{Host, PciFunction, host::names, host::read, select::device_of};
+use std::collections::BTreeSet;
+use table::Networks;
+
+/// An interface of the device, or one that stands on it.
+struct Interface {
+    name: String,
+    /// Those below it, the device's own first.
+    below: Vec<String>,
+}
+
+impl Interface {
+    /// Its name and how it comes to the device: `bond0 (on eth1)`.
+    fn shown(&self) -> String {
+        match self.below.as_slice() {
+            [] => self.name.clone(),
+            below => {
+                let below: Vec<_> = below.iter().rev().map(String::as_str).collect();
+                format!("{} (on {})", self.name, below.join(", on "))
+            }
+        }
+    }
+}
+
+/// What goes through the device.
+pub(super) fn users(host: &Host, function: &PciFunction) -> Vec<Finding> {
+    let class = host.sys().join("class/net");
+    let own = host.class("net").into_iter();
+    let own = own.filter(|name| device_of(&class.join(name)) == Some(function.address));
+    let own: Vec<Interface> = own
+        .map(|name| Interface {
+            name,
+            below: Vec::new(),
+        })
+        .collect();
+    if own.is_empty() {
+        return elsewhere(host, function).into_iter().collect();
+    }
+    let networks = Networks::read(host);
+    let ssh = host.ssh_address();
+    let mut found = Vec::new();
+    for interface in climb(host, own) {
+        let (name, shown) = (&interface.name, interface.shown());
+        if let Some(lower) = interface.below.last() {
+            found.push(stacked(host, name, lower, function));
+        }
+        if let Some(routes) = networks.routes(name) {
+            let sentence = format!("{routes} through {shown} of {}", function.address);
+            let hint = format!("let it lead elsewhere: ip route show dev {name}");
+            found.push(Finding::new(Code::Route, sentence, hint));
+        }
+        for address in networks.addresses(name) {
+            let sentence = format!("{shown} of {} has the address {address}", function.address);
+            let hint = format!("take it away if nobody needs it: sudo ip address flush dev {name}");
+            found.push(Finding::new(Code::Address, sentence, hint));
+            if ssh == Some(address) {
+                let sentence =
+                    format!("the SSH connection of this session comes in at {address}, on {shown}");
+                let hint = "come in by another interface, or the session ends here";
+                found.push(Finding::new(Code::Ssh, sentence, hint));
+            }
+        }
+    }
+    found
+}
+
+/// The interfaces, and all that stand on them, through the links that the kernel has from each to the next.
+fn climb(host: &Host, own: Vec<Interface>) -> Vec<Interface> {
+    let mut seen: BTreeSet<String> = own.iter().map(|interface| interface.name.clone()).collect();
+    let mut found = Vec::new();
+    let mut waiting = own;
+    while let Some(interface) = waiting.pop() {
+        let dir = host.sys().join("class/net").join(&interface.name);
+        let links = names(&dir).unwrap_or_default().into_iter();
+        let mut above: Vec<String> = links
+            .filter_map(|link| link.strip_prefix("upper_").map(str::to_owned))
+            .collect();
+        above.extend(crate::host::link_name(&dir.join("master")).ok().flatten());
+        for name in above {
+            if seen.insert(name.clone()) {
+                let below = [
+                    interface.below.as_slice(),
+                    std::slice::from_ref(&interface.name),
+                ]
+                .concat();
+                waiting.push(Interface { name, below });
+            }
+        }
+        found.push(interface);
+    }
+    found
+}
+
+/// That `upper` stands on `lower`.
+fn stacked(host: &Host, upper: &str, lower: &str, function: &PciFunction) -> Finding {
+    let dir = host.sys().join("class/net").join(upper);
+    let event = read(&dir.join("uevent")).unwrap_or_default();
+    let kind = event.lines().find_map(|line| line.strip_prefix("DEVTYPE="));
+    let of = format!("{lower} of {}", function.address);
+    let port = format!("take it out: sudo ip link set {lower} nomaster");
+    let remove = format!("remove {upper} if nobody needs it: sudo ip link delete {upper}");
+    match kind {
+        Some("bond" | "team") => Finding::new(
+            Code::Bond,
+            format!("{of} is a port of the bond {upper}"),
+            port,
+        ),
+        _ if dir.join("bonding").exists() => Finding::new(
+            Code::Bond,
+            format!("{of} is a port of the bond {upper}"),
+            port,
+        ),
+        Some("bridge") => Finding::new(
+            Code::Bridge,
+            format!("{of} is a port of the bridge {upper}"),
+            port,
+        ),
+        _ if dir.join("bridge").exists() || upper == "ovs-system" => Finding::new(
+            Code::Bridge,
+            format!("{of} is a port of the bridge {upper}"),
+            port,
+        ),
+        Some(kind @ ("vlan" | "macvlan" | "ipvlan")) => {
+            Finding::new(Code::Vlan, format!("the {kind} {upper} is on {of}"), remove)
+        }
+        _ => Finding::new(
+            Code::Upper,
+            format!("the interface {upper} is on {of}"),
+            remove,
+        ),
+    }
+}
+
+/// A folder for interfaces in which none can be seen: they are in another namespace.
+fn elsewhere(host: &Host, function: &PciFunction) -> Option<Finding> {
+    let address = function.address;
+    let dir = host.function_dir(address);
+    let virtio = names(&dir)
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|name| name.starts_with("virtio"));
+    let mut folders = virtio
+        .map(|name| dir.join(name).join("net"))
+        .chain([dir.join("net")]);
+    folders
+        .any(|folder| names(&folder).is_ok_and(|names| names.is_empty()))
+        .then(|| {
+            Finding::new(
+                Code::Namespace,
+                format!("the network interface of {address} is in another network namespace"),
+                "whoever has that namespace uses it: sudo lsns -t net, ip netns",
+            )
+        })
+}

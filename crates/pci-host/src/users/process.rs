@@ -1,0 +1,143 @@
+//! Processes that have a device open, or mapped.
+
+use super::{Code, Finding};
+use crate::{Host, PciFunction, host::names, host::read};
+use io_core::pci::PciAddress;
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// How deep the folders of devices go that are looked through: `usb1/1-4/1-4:1.0/0003:.../hidraw/hidraw0` is one of 6.
+const DEEPEST: usize = 12;
+
+/// Who has the device open or mapped.
+pub(super) fn users(host: &Host, function: &PciFunction) -> Vec<Finding> {
+    let files = files(host, function);
+    let myself = fs::read_link(host.proc().join("self")).unwrap_or_default();
+    let processes = names(host.proc()).unwrap_or_default().into_iter();
+    let processes = processes
+        .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()) && Path::new(name) != myself);
+    let found = processes.flat_map(|process| {
+        let dir = host.proc().join(&process);
+        let held = held(&dir, &files, function.address);
+        held.into_iter()
+            .map(move |how| finding(&dir, &process, &how))
+            .collect::<Vec<_>>()
+    });
+    found.collect()
+}
+
+fn finding(dir: &Path, process: &str, how: &str) -> Finding {
+    let command = read(&dir.join("comm")).unwrap_or_else(|_| "a process".to_owned());
+    let unit = fs::read_to_string(dir.join("cgroup"))
+        .ok()
+        .and_then(|cgroup| unit(&cgroup));
+    let (of, hint) = match unit {
+        Some(unit) if unit.ends_with(".service") => (
+            format!(", {unit}"),
+            format!("stop it: sudo systemctl stop {unit}"),
+        ),
+        Some(unit) => (
+            format!(", {unit}"),
+            format!("let it end: sudo kill {process}"),
+        ),
+        None => (String::new(), format!("let it end: sudo kill {process}")),
+    };
+    Finding::new(
+        Code::Open,
+        format!("{command} (process {process}{of}) has {how}"),
+        hint,
+    )
+}
+
+/// The innermost unit of systemd in `/proc/PID/cgroup`, whose lines are `number:controllers:path`.
+fn unit(cgroup: &str) -> Option<String> {
+    let paths = cgroup.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    let mut units = paths
+        .flat_map(|path| path.rsplit('/'))
+        .filter(|name| name.ends_with(".service") || name.ends_with(".scope"));
+    units.next().map(str::to_owned)
+}
+
+/// What a process has of these files: `/dev/nvme0 open`.
+fn held(dir: &Path, files: &BTreeSet<PathBuf>, address: PciAddress) -> BTreeSet<String> {
+    let mut held = BTreeSet::new();
+    for descriptor in names(&dir.join("fd")).unwrap_or_default() {
+        let Ok(file) = fs::read_link(dir.join("fd").join(&descriptor)) else {
+            continue;
+        };
+        if files.contains(&file) {
+            held.insert(format!("{} open", file.display()));
+        } else if file == Path::new("anon_inode:[vfio-device]") {
+            // Newer kernels say which device that is.
+            let info = fs::read_to_string(dir.join("fdinfo").join(&descriptor)).unwrap_or_default();
+            let of = info
+                .lines()
+                .find_map(|line| line.strip_prefix("vfio-device-syspath:"));
+            if of.is_some_and(|path| path.ends_with(&address.to_string())) {
+                held.insert(format!("{address} open by VFIO"));
+            }
+        }
+    }
+    let maps = fs::read_to_string(dir.join("maps")).unwrap_or_default();
+    for line in maps.lines() {
+        // Five words, and the path, which may have spaces in it.
+        if let Some(start) = line.find('/') {
+            let file = PathBuf::from(line.get(start..).unwrap_or_default());
+            if files.contains(&file) {
+                held.insert(format!("{} mapped", file.display()));
+            }
+        }
+    }
+    held
+}
+
+/// The nodes and files by which a program reaches the device.
+fn files(host: &Host, function: &PciFunction) -> BTreeSet<PathBuf> {
+    let mut files = BTreeSet::new();
+    let link = host.function_dir(function.address);
+    let dir = link.canonicalize().unwrap_or(link);
+    nodes(host, &dir, 0, &mut files);
+    for name in names(&dir).unwrap_or_default() {
+        if name.starts_with("resource") && name != "resource" || name == "config" || name == "rom" {
+            files.insert(dir.join(name));
+        }
+    }
+    if let Some(group) = function.iommu_group.filter(|_| function.has_vfio_driver()) {
+        files.insert(host.vfio_group(group));
+    }
+    // NVIDIA's driver has nodes of which /sys knows nothing.
+    let nvidia = host.proc().join(format!(
+        "driver/nvidia/gpus/{}/information",
+        function.address
+    ));
+    let minor = fs::read_to_string(nvidia).unwrap_or_default();
+    let minor = minor
+        .lines()
+        .find_map(|line| line.strip_prefix("Device Minor:"));
+    files.extend(minor.map(|minor| host.dev().join(format!("nvidia{}", minor.trim()))));
+    files
+}
+
+/// The nodes of the devices in this folder and below, but for those behind a bridge.
+fn nodes(host: &Host, dir: &Path, depth: usize, found: &mut BTreeSet<PathBuf>) {
+    if let (true, Ok(event)) = (dir.join("dev").exists(), read(&dir.join("uevent"))) {
+        let name = event.lines().find_map(|line| line.strip_prefix("DEVNAME="));
+        found.extend(name.map(|name| host.dev().join(name)));
+    }
+    if depth == DEEPEST {
+        return;
+    }
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let is_function = entry
+            .file_name()
+            .to_str()
+            .is_some_and(|n| n.parse::<PciAddress>().is_ok());
+        // A link leads to another device, or up again.
+        if !is_function && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            nodes(host, &entry.path(), depth + 1, found);
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The disks of a device, what is made of them, and what is mounted from that.
+
+use super::{Code, Finding};
+use crate::{Host, PciFunction, host::names, host::read};
+use io_core::pci::PciAddress;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt,
+};
+
+/// A disk or partition of the device, or one that is made of such.
+struct Disk {
+    name: String,
+    /// Those below it, the device's own first.
+    below: Vec<String>,
+}
+
+impl Disk {
+    /// Its name and how it comes to the device: `dm-0 (vg-root, on nvme0n1p3)`.
+    fn shown(&self, host: &Host) -> String {
+        let title = read(
+            &host
+                .sys()
+                .join("class/block")
+                .join(&self.name)
+                .join("dm/name"),
+        );
+        let below = self.below.iter().rev().map(|name| format!("on {name}"));
+        let more: Vec<String> = title.into_iter().chain(below).collect();
+        match more.as_slice() {
+            [] => self.name.clone(),
+            more => format!("{} ({})", self.name, more.join(", ")),
+        }
+    }
+}
+
+/// What is kept on the device.
+pub(super) fn users(host: &Host, function: &PciFunction) -> Vec<Finding> {
+    let class = host.sys().join("class/block");
+    let is_its = |name: &String| {
+        host.disk_devices(&class.join(name))
+            .contains(&function.address)
+    };
+    let own: Vec<String> = host.class("block").into_iter().filter(is_its).collect();
+    if own.is_empty() {
+        return Vec::new();
+    }
+    let mounts = mounts(host);
+    let swaps = fs::read_to_string(host.proc().join("swaps")).unwrap_or_default();
+    let mut found = Vec::new();
+    let mut explained = BTreeSet::new();
+    for disk in climb(host, own.clone()) {
+        let before = found.len();
+        found.extend(held(host, &disk, function.address));
+        let number = read(&class.join(&disk.name).join("dev")).unwrap_or_default();
+        for point in mounts.get(&number).into_iter().flatten() {
+            let shown = disk.shown(host);
+            let sentence = format!("{point} is mounted from {shown} of {}", function.address);
+            let hint = format!("unmount it: sudo umount {point}");
+            found.push(Finding::new(Code::Mounted, sentence, hint));
+        }
+        let node = host.dev().join(&disk.name).display().to_string();
+        if swaps
+            .lines()
+            .any(|line| line.split_whitespace().next() == Some(&node))
+        {
+            let shown = disk.shown(host);
+            let sentence = format!("the kernel swaps to {shown} of {}", function.address);
+            let hint = format!("end that: sudo swapoff {node}");
+            found.push(Finding::new(Code::Swap, sentence, hint));
+        }
+        found.extend(btrfs(host, &disk, function.address));
+        if found.len() > before {
+            explained.extend(disk.below);
+            explained.insert(disk.name);
+        }
+    }
+    for disk in own {
+        if !explained.iter().any(|name| is_or_has(&disk, name)) {
+            found.extend(claimed(host, &disk, function.address));
+        }
+    }
+    found
+}
+
+/// Whether `name` is this disk, or a partition of it: `sda` has `sda1`, `nvme0n1` has `nvme0n1p1`.
+fn is_or_has(disk: &str, name: &str) -> bool {
+    let number = name
+        .strip_prefix(disk)
+        .map(|rest| rest.strip_prefix('p').unwrap_or(rest));
+    number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The disks, and all that are made of them.
+fn climb(host: &Host, own: Vec<String>) -> Vec<Disk> {
+    let mut seen: BTreeSet<String> = own.iter().cloned().collect();
+    let mut found: Vec<Disk> = Vec::new();
+    let mut waiting: Vec<Disk> = own
+        .into_iter()
+        .map(|name| Disk {
+            name,
+            below: Vec::new(),
+        })
+        .collect();
+    while let Some(disk) = waiting.pop() {
+        let holders = host
+            .sys()
+            .join("class/block")
+            .join(&disk.name)
+            .join("holders");
+        for name in names(&holders).unwrap_or_default() {
+            if seen.insert(name.clone()) {
+                let below = [disk.below.as_slice(), std::slice::from_ref(&disk.name)].concat();
+                waiting.push(Disk { name, below });
+            }
+        }
+        found.push(disk);
+    }
+    found
+}
+
+/// That a disk is a part of another one.
+fn held(host: &Host, disk: &Disk, address: PciAddress) -> Option<Finding> {
+    let lower = disk.below.last()?;
+    let dir = host.sys().join("class/block").join(&disk.name);
+    let id = read(&dir.join("dm/uuid")).unwrap_or_default();
+    let title = read(&dir.join("dm/name")).unwrap_or_else(|_| disk.name.clone());
+    let (what, hint) = match id.split('-').next() {
+        Some("LVM") => (
+            "LVM's volume",
+            format!("switch it off: sudo lvchange -an {title}"),
+        ),
+        Some("CRYPT") => (
+            "the encrypted disk",
+            format!("close it: sudo cryptsetup close {title}"),
+        ),
+        Some("mpath") => (
+            "the multipath disk",
+            format!("remove it: sudo multipath -f {title}"),
+        ),
+        _ if dir.join("md").exists() => (
+            "the RAID",
+            format!("stop it: sudo mdadm --stop /dev/{title}"),
+        ),
+        _ => ("the disk", format!("see what it is: lsblk /dev/{lower}")),
+    };
+    let sentence = format!("{what} {title} is on {lower} of {address}");
+    Some(Finding::new(Code::Holder, sentence, hint))
+}
+
+/// That a disk is one of those of a btrfs, whose mounts show another number.
+fn btrfs(host: &Host, disk: &Disk, address: PciAddress) -> Option<Finding> {
+    let all = host.sys().join("fs/btrfs");
+    let mut systems = names(&all).unwrap_or_default().into_iter();
+    let id = systems.find(|id| all.join(id).join("devices").join(&disk.name).exists())?;
+    let sentence = format!(
+        "the btrfs {id} is mounted, and {} of {address} is a part of it",
+        disk.shown(host)
+    );
+    Some(Finding::new(
+        Code::Mounted,
+        sentence,
+        "unmount it: findmnt -t btrfs shows where it is",
+    ))
+}
+
+/// That the kernel has a disk for itself, as ZFS has its disks, of which it says nothing: nobody else can have it then.
+fn claimed(host: &Host, disk: &str, address: PciAddress) -> Option<Finding> {
+    const O_EXCL: i32 = 0o200;
+    const EBUSY: i32 = 16;
+
+    let node = host.dev().join(disk);
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(O_EXCL)
+        .open(node);
+    opened
+        .err()
+        .filter(|e: &io::Error| e.raw_os_error() == Some(EBUSY))?;
+    let pools = names(&host.proc().join("spl/kstat/zfs")).unwrap_or_default();
+    let is_pool = |name: &String| host.proc().join("spl/kstat/zfs").join(name).is_dir();
+    let pools: Vec<String> = pools.into_iter().filter(is_pool).collect();
+    let (perhaps, hint) = match pools.as_slice() {
+        [] => (
+            String::new(),
+            format!("lsblk --output +FSTYPE /dev/{disk} may say what for"),
+        ),
+        pools => (
+            format!(", perhaps for ZFS ({})", pools.join(", ")),
+            "export the pool: zpool status -P, sudo zpool export".to_owned(),
+        ),
+    };
+    let sentence = format!("the kernel has {disk} of {address} for itself{perhaps}");
+    Some(Finding::new(Code::Holder, sentence, hint))
+}
+
+/// Where file systems are mounted, by the numbers of their disks, in all mount namespaces that can be seen.
+fn mounts(host: &Host) -> BTreeMap<String, BTreeSet<String>> {
+    let proc = host.proc();
+    let namespace = |process: &str| fs::read_link(proc.join(process).join("ns/mnt")).ok();
+    let mut seen = BTreeSet::from([namespace("self")]);
+    let processes = names(proc).unwrap_or_default().into_iter();
+    let processes = processes.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+    let others: Vec<String> = processes
+        .filter(|process| namespace(process).is_some_and(|namespace| seen.insert(Some(namespace))))
+        .collect();
+    let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for process in std::iter::once("self").chain(others.iter().map(String::as_str)) {
+        let text = fs::read_to_string(proc.join(process).join("mountinfo")).unwrap_or_default();
+        for line in text.lines() {
+            let mut words = line.split(' ').skip(2);
+            if let (Some(number), Some(point)) = (words.next(), words.nth(1)) {
+                let point = plain(point);
+                let shown = if process == "self" {
+                    point
+                } else {
+                    format!("{point} (of process {process})")
+                };
+                all.entry(number.to_owned()).or_default().insert(shown);
+            }
+        }
+    }
+    all
+}
+
+/// A path as it is: the kernel writes a space as `\040`.
+fn plain(path: &str) -> String {
+    let mut plain = path.to_owned();
+    for (written, is) in [
+        ("\\040", " "),
+        ("\\011", "\t"),
+        ("\\012", "\n"),
+        ("\\134", "\\"),
+    ] {
+        plain = plain.replace(written, is);
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn a_space_in_a_path_is_written_by_its_number() {
+        assert_eq!(plain("/mnt/my\\040disk"), "/mnt/my disk");
+    }
+}

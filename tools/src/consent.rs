@@ -1,0 +1,135 @@
+//! Who uses a device is asked before its driver is taken away, and each use has to be agreed to by its name.
+
+use crate::failure::{Exit, Failure};
+use pci_host::{Code, Finding, Host, PciFunction, Plan};
+use serde_json::{Value, json};
+use std::str::FromStr;
+
+/// A use that somebody agrees to: `route`, or `group:0000:18:00.0`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allow(String);
+
+impl FromStr for Allow {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let word = text.split_once(':').map_or(text, |(word, _)| word);
+        let code = word.parse::<Code>();
+        code.map(|_| Self(text.to_owned()))
+            .map_err(|e| e.to_string())
+    }
+}
+
+/// What was found of one device.
+#[derive(Debug)]
+pub struct Findings {
+    /// The device.
+    pub function: PciFunction,
+    /// What uses it: all of it is agreed to.
+    pub agreed: Vec<Finding>,
+    /// Whether it may be open.
+    pub although_open: bool,
+}
+
+impl Findings {
+    /// For programs.
+    pub fn data(&self) -> Vec<Value> {
+        let of = |finding| data(&self.function, finding);
+        self.agreed.iter().map(of).collect()
+    }
+}
+
+/// Whether a device's group matters: not to what gives the device back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// All of the group has to go to user space.
+    Whole,
+    /// It does not matter.
+    Any,
+}
+
+/// Refuses if one of the devices is used in a way that was not agreed to.
+pub fn ask(
+    host: &Host,
+    plans: &[Plan],
+    allow: &[Allow],
+    group: Group,
+) -> Result<Vec<Findings>, Failure> {
+    let address = |plan: &Plan| plan.before().address.to_string();
+    let members: Vec<_> = plans.iter().map(address).collect();
+    let mut refused = Vec::new();
+    let mut all = Vec::new();
+    for plan in plans {
+        let function = plan.before().clone();
+        let found = if plan.takes_it_away() {
+            users(host, &function, group, &members)?
+        } else {
+            Vec::new()
+        };
+        let agreed = |finding: &Finding| allow.iter().any(|allow| allow.0 == finding.allow());
+        let (agreed, others): (Vec<_>, Vec<_>) = found.into_iter().partition(agreed);
+        refused.extend(
+            others
+                .into_iter()
+                .map(|finding| (function.clone(), finding)),
+        );
+        all.push(Findings {
+            function,
+            agreed,
+            although_open: allow.iter().any(|allow| allow.0 == Code::Open.word()),
+        });
+    }
+    match refused.as_slice() {
+        [] => Ok(all),
+        refused => Err(refusal(refused)),
+    }
+}
+
+fn users(
+    host: &Host,
+    function: &PciFunction,
+    group: Group,
+    members: &[String],
+) -> Result<Vec<Finding>, Failure> {
+    let mut found = host.users(function)?;
+    found.extend(host.group_users(function)?);
+    found.sort();
+    found.dedup();
+    // Those members that come along are no hindrance.
+    found.retain(|finding| match (finding.code, &finding.subject) {
+        (Code::Group, Some(member)) => group == Group::Whole && !members.contains(member),
+        _ => true,
+    });
+    Ok(found)
+}
+
+fn refusal(refused: &[(PciFunction, Finding)]) -> Failure {
+    let mut devices: Vec<_> = refused.iter().map(|(f, _)| f.address.to_string()).collect();
+    devices.dedup();
+    let mut message = format!("{} is in use, and nothing was changed", devices.join(", "));
+    for (function, finding) in refused {
+        let Finding { sentence, hint, .. } = finding;
+        let address = function.address;
+        message += &format!("\nrefused: {address}: {sentence}\n   hint: {hint}");
+        if finding.code == Code::Group {
+            let member = finding.subject.as_deref().unwrap_or_default();
+            message += &format!("\n         or bind it too: --with {member}");
+        }
+        message += &format!("\n  allow: --allow {}", finding.allow());
+    }
+    let findings = refused
+        .iter()
+        .map(|(function, finding)| data(function, finding));
+    Failure::new(Exit::Refused, message).with("findings", findings.collect())
+}
+
+fn data(function: &PciFunction, finding: &Finding) -> Value {
+    json!({
+        "address": function.address.to_string(),
+        "code": finding.code.word(),
+        "subject": finding.subject,
+        "sentence": finding.sentence,
+        "hint": finding.hint,
+        "allow": finding.allow(),
+    })
+}
