@@ -107,7 +107,7 @@ pub enum AccessCommand {
     /// Show what has been given to whom
     Show {
         /// Only this device
-        #[arg(value_name = "DEV")]
+        #[arg(value_name = "DEV", add = completions::device())]
         device: Option<Selector>,
     },
 }
