@@ -13,7 +13,7 @@ use crate::{cache, full_kernel, modules, packages, program};
 const META_PACKAGE: &str = "linux-image-amd64";
 
 /// What the guest needs (the first two lines), the drivers of the devices in the topology, and what can be made of these.
-const MODULES: [&str; 15] = [
+const MODULES: [&str; 16] = [
     "virtio_pci",
     "virtio_console",
     "9p",
@@ -26,6 +26,8 @@ const MODULES: [&str; 15] = [
     "nvme",
     "virtio_net",
     "virtio_rng",
+    // ext4 asks for it by another name, and mounts nothing without.
+    "crc32c_generic",
     "ext4",
     "bonding",
     "8021q",
