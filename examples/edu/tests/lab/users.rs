@@ -44,6 +44,8 @@ impl Chosen {
         let rule =
             format!("ENV{{OUTBOARD_FUNCTIONS}}==\"*,{place},{ids}*\", ENV{{OUTBOARD}}=\"1\"\n");
         fs::create_dir_all("/etc/udev/rules.d").unwrap();
+        // No event of what was before meets these rules, nor the other way round.
+        settle();
         fs::write(RULES, rule).unwrap();
         ok("udevadm", &["verify", RULES]);
         ok("udevadm", &["control", "--reload"]);
@@ -54,6 +56,7 @@ impl Chosen {
 
 impl Drop for Chosen {
     fn drop(&mut self) {
+        settle();
         fs::remove_file(RULES).unwrap();
         ok("udevadm", &["control", "--reload"]);
         members("");
