@@ -20,6 +20,8 @@ mod hotplug;
 mod journal;
 #[path = "lab/look.rs"]
 mod look;
+#[path = "lab/refusal.rs"]
+mod refusal;
 
 // Where the lab has its devices: see `cargo xtask lab -- outboard list`.
 const EDU: &str = "0000:00:03.0";
