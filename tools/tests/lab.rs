@@ -22,6 +22,8 @@ mod hotplug;
 mod journal;
 #[path = "lab/look.rs"]
 mod look;
+#[path = "lab/refusal.rs"]
+mod refusal;
 #[path = "lab/users.rs"]
 mod users;
 

@@ -149,6 +149,7 @@ impl<'a> Execution<'a> {
         if now.has_vfio_driver() && !plan.steps.is_empty() && !self.opened {
             self.check_closed(&now)?;
         }
+        let holders = self.holders(&now);
         if let Some(module) = &plan.module {
             host.load(module)?;
         }
@@ -158,12 +159,12 @@ impl<'a> Execution<'a> {
                 function: now,
                 entry: None,
             }),
-            Goal::Bind(driver) => self.bind(plan, driver, State::of(&now)),
-            _ => self.give_back(plan),
+            Goal::Bind(driver) => self.bind(plan, driver, State::of(&now), &holders),
+            _ => self.give_back(plan, &holders),
         }
     }
 
-    fn bind(&self, plan: &Plan, driver: &str, now: State) -> Result<Done> {
+    fn bind(&self, plan: &Plan, driver: &str, now: State, holders: &str) -> Result<Done> {
         let host = self.host;
         let mut writer = Writer::new(self.helper)?;
         // A bind that was stopped on the way is taken over, with what it was to take back.
@@ -181,7 +182,7 @@ impl<'a> Execution<'a> {
             entry.complete()?;
             Ok(done)
         });
-        bound.map_err(|error| self.undo(plan, driver, &entry.entry, &mut writer, error))
+        bound.map_err(|error| self.undo(plan, driver, &entry.entry, &mut writer, holders, error))
     }
 
     fn write_and_verify(
@@ -230,12 +231,13 @@ impl<'a> Execution<'a> {
         driver: &str,
         entry: &Entry,
         writer: &mut Writer,
+        holders: &str,
         error: Error,
     ) -> Error {
         let address = plan.before.address;
         if writer.is_stuck() {
             let message = format!("cannot bind {address} to {driver}; {}", kept(entry));
-            return self.stuck(plan, message, error);
+            return self.stuck(plan, message, holders, error);
         }
         let before = &entry.before;
         let had = driver_name(before.driver.as_deref());
@@ -278,14 +280,14 @@ impl<'a> Execution<'a> {
     }
 
     /// Gives a function back: nothing is undone if that fails, as what is there to be taken back is still in the journal.
-    fn give_back(&self, plan: &Plan) -> Result<Done> {
+    fn give_back(&self, plan: &Plan, holders: &str) -> Result<Done> {
         let address = plan.before.address;
         let mut writer = Writer::new(self.helper)?;
         for step in &plan.steps {
             if let Err(error) = self.write(plan, step, &mut writer) {
                 if writer.is_stuck() {
                     let message = format!("{address} is not given back yet");
-                    return Err(self.stuck(plan, message, error));
+                    return Err(self.stuck(plan, message, holders, error));
                 }
                 return Err(error);
             }
@@ -301,20 +303,27 @@ impl<'a> Execution<'a> {
         })
     }
 
-    /// The kernel waits with the function's lock held, so that nothing else can be done to it either.
-    fn stuck(&self, plan: &Plan, message: String, error: Error) -> Error {
-        let address = plan.before.address;
-        let users = self.host.users(&plan.before).unwrap_or_default();
-        let holders = users
-            .into_iter()
-            .filter(|finding| finding.code == Code::Open);
-        let mut holders: Vec<_> = holders.map(|finding| finding.sentence).collect();
+    /// Who has the function open, if that is to be no hindrance. Later, the kernel may keep those waiting who look.
+    fn holders(&self, function: &PciFunction) -> String {
+        let users = if self.opened {
+            self.host.users(function).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        let holders = users.into_iter().filter(|user| user.code == Code::Open);
+        let holders: Vec<_> = holders.map(|user| user.sentence).collect();
         if holders.is_empty() {
-            holders.push(format!("`outboard users {address}` may say who has it"));
+            return "who has it is not known".to_owned();
         }
+        holders.join("; ")
+    }
+
+    /// The kernel waits with the function's lock held, so that nothing else can be done to it either.
+    fn stuck(&self, plan: &Plan, message: String, holders: &str, error: Error) -> Error {
+        let address = plan.before.address;
         let hint = format!(
-            "the kernel goes on once nobody has it open: {}. After that: outboard undo, or outboard release {address}",
-            holders.join("; ")
+            "the kernel goes on once nobody has it open: {holders}. After that: outboard undo --last, or outboard \
+             release {address}"
         );
         Error::new(ErrorKind::TimedOut, message)
             .with_hint(hint)

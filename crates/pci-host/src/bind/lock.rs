@@ -55,5 +55,11 @@ fn open(path: &Path) -> Result<File> {
         .truncate(false)
         .write(true)
         .open(path);
-    file.map_err(|e| Error::from_os(format!("cannot open {}", path.display()), e))
+    file.map_err(|e| {
+        let error = Error::from_os(format!("cannot open {}", path.display()), e);
+        match error.kind() {
+            ErrorKind::PermissionDenied => error.with_hint("this needs root: run it with sudo"),
+            _ => error,
+        }
+    })
 }
