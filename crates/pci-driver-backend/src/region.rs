@@ -11,7 +11,7 @@ use pci_driver::regions::{PciMemoryRegion, PciRegion, PciRegionSnapshot, Permiss
 /// A mapped BAR, as a region of pci-driver: the registers that `pci_struct!` defines can be backed by it.
 ///
 /// Its accesses are volatile, of 1, 2 or 4 bytes, naturally aligned. They are not ordered with those to memory: where that
-/// matters, such as before a doorbell, [`io_core::dma_wmb`] is to be called. Where the device is lost they read all ones, and
+/// matters, such as before a doorbell, [`io_core::barrier::dma_wmb`] is to be called. Where the device is lost they read all ones, and
 /// nothing says so.
 ///
 /// ```no_run
