@@ -168,9 +168,9 @@ pub struct SimulatedDevice {
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     address: PciAddress,
-    config: Ram,
+    pub(super) config: Ram,
     bars: [usize; 6],
     model: Mutex<Box<dyn Model>>,
     vectors: Mutex<Vec<Arc<Vector>>>,
@@ -230,7 +230,7 @@ impl Shared {
         self.model.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn troubles(&self) -> MutexGuard<'_, Troubles> {
+    pub(super) fn troubles(&self) -> MutexGuard<'_, Troubles> {
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -312,7 +312,7 @@ impl PciDevice for SimulatedDevice {
     }
 
     fn config(&self) -> ConfigSpace<'_> {
-        ConfigSpace::<Region<256>>::new(&self.shared.config)
+        ConfigSpace::<Region<256>>::new(&*self.shared)
             .expect("it has 256 bytes, as was checked when it was made")
     }
 

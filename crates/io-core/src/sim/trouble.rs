@@ -6,9 +6,10 @@ use crate::{Fault, Offset, Width};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Trouble {
-    /// Every read of a BAR is all ones, and no write arrives: nobody answers, and the bus says nothing.
+    /// Every read is all ones, of configuration space too, and no write arrives: nobody answers, and the bus says nothing.
     Ones,
-    /// So many accesses get through, and those after them fail with [`Fault::Lost`].
+    /// So many accesses to BARs get through, and those after them fail with [`Fault::Lost`]. Configuration space reads all
+    /// ones then.
     LostAfter(usize),
     /// These bits of what is read at this offset of this BAR are as in `value`: for so many reads, or for good. A busy bit
     /// that is set is a device that is ready late, and an error bit an error.
@@ -58,6 +59,14 @@ impl Troubles {
 
     pub(super) fn accesses(&self) -> usize {
         self.accesses
+    }
+
+    /// Whether nobody answers any more.
+    pub(super) fn is_gone(&self) -> bool {
+        self.all.iter().any(|trouble| match trouble {
+            Trouble::LostAfter(last) => self.accesses >= *last,
+            trouble => *trouble == Trouble::Ones,
+        })
     }
 
     /// An access of so many bytes: whether nobody answers to it.
