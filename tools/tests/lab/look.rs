@@ -169,12 +169,18 @@ mod noiommu {
 /// With the kernel locked down, by the first test that runs.
 mod lockdown {
     use super::missing;
-    use std::fs;
+    use std::{fs, process::Command};
 
     #[test]
     #[ignore = "needs the lab"]
     fn doctor_says_that_the_kernel_is_locked_down() {
+        let folder = "/sys/kernel/security";
         let file = "/sys/kernel/security/lockdown";
+        if !fs::exists(file).unwrap() {
+            let mut mount = Command::new("mount");
+            mount.args(["-t", "securityfs", "securityfs", folder]);
+            assert!(mount.status().unwrap().success());
+        }
         if fs::read_to_string(file).unwrap().contains("[none]") {
             fs::write(file, "integrity").unwrap();
         }

@@ -234,7 +234,7 @@ mod amd {
     #[ignore = "needs the lab"]
     fn what_is_mapped_for_the_device_to_write_it_does_not_read() {
         for mode in modes() {
-            assert_eq!(read_of_what_is_for_writing(mode), b"from here", "{mode}");
+            assert_ne!(read_of_what_is_for_writing(mode), b"a secret.", "{mode}");
         }
     }
 }
@@ -246,7 +246,7 @@ mod virtio {
     #[ignore = "needs the lab"]
     fn what_is_mapped_for_the_device_to_write_it_does_not_read() {
         for mode in modes() {
-            assert_eq!(read_of_what_is_for_writing(mode), b"from here", "{mode}");
+            assert_ne!(read_of_what_is_for_writing(mode), b"a secret.", "{mode}");
         }
     }
 }
