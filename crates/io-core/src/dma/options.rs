@@ -7,7 +7,7 @@ use super::Iova;
 pub enum DmaDirection {
     /// The device reads it.
     ToDevice,
-    /// The device writes it. Most IOMMUs let it read too.
+    /// The device writes it. Linux's driver of Intel's IOMMU lets it read too.
     FromDevice,
     /// The device reads and writes it.
     #[default]
