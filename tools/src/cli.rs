@@ -78,6 +78,11 @@ pub enum Command {
         /// The shell
         shell: completions::Shell,
     },
+    /// Print the JSON Schema of what a command prints with --json, or the names of all
+    Schema {
+        /// The command: list, fw.load, ...; or error
+        name: Option<String>,
+    },
     /// Write the manual pages, which say what --help says, into a folder
     Man {
         /// The folder, which is made if it is missing

@@ -21,6 +21,7 @@ mod progress;
 mod release;
 mod report;
 mod run;
+mod schema;
 mod select;
 mod show;
 mod undo;
@@ -81,5 +82,6 @@ fn run(command: &Command) -> Result<Report, Failure> {
         } => load::run(args),
         Command::Completions { shell } => completions::script(*shell),
         Command::Man { folder } => man::write(folder),
+        Command::Schema { name } => schema::run(name.as_deref()),
     }
 }

@@ -12,6 +12,8 @@ use std::{
 use tempfile::TempDir;
 use vfio_backend::VfioDevice;
 
+mod schema;
+
 #[path = "lab/access.rs"]
 mod access;
 #[path = "lab/binding.rs"]
@@ -63,7 +65,9 @@ fn ok(args: &[&str]) -> String {
 
 /// The JSON that a command prints.
 fn json(args: &[&str]) -> serde_json::Value {
-    serde_json::from_str(&ok(&[args, &["--json"]].concat())).unwrap()
+    let printed = serde_json::from_str(&ok(&[args, &["--json"]].concat())).unwrap();
+    schema::check(&printed);
+    printed
 }
 
 /// What a command that fails with this status says on standard error. It prints no result.
