@@ -427,6 +427,7 @@ impl Write for Full {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it fills a buffer, which takes Miri minutes")]
 fn a_sink_that_fails_does_not_stop_the_driver_and_is_told_at_the_end() {
     let device = simulated(Edu::new());
     let recording = Recording::new(&device, Full(5_000)).unwrap();
