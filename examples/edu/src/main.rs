@@ -108,7 +108,12 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
 /// Drives the device that is recorded in this file.
 fn replay(file: &Path) -> Result<ExitCode> {
     let cannot = |e| Error::from_os(format!("cannot read {}", file.display()), e);
-    let device = Replay::new(fs::read(file).map_err(cannot)?)?;
+    let bytes = fs::read(file).map_err(cannot)?;
+    let device = Replay::new(bytes).map_err(|e| {
+        let hint = e.hint().unwrap_or("edu --record writes one").to_owned();
+        let message = format!("cannot replay {}", file.display());
+        Error::new(e.kind(), message).with_source(e).with_hint(hint)
+    })?;
     let reason = format!("{} has it recorded", file.display());
     let worked = work(&device, None, ("replay", &reason));
     if let Some(deviation) = device.deviation() {

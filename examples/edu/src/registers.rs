@@ -2,12 +2,12 @@
 //!
 //! Those below 0x80 take accesses of 32 bits only; those from there on also of 64.
 
-use io_core::register;
+use outboard::prelude::register;
 
 /// The size of the part of BAR 0 that has registers, in bytes.
 pub const SIZE: usize = 0xa0;
 
-/// What the lowest byte of [`ID`] is in every edu.
+/// What the lowest byte of `ID` is in every edu.
 pub const MAGIC: u8 = 0xed;
 
 register! {
@@ -16,7 +16,7 @@ register! {
     pub ID(u32) @ 0x00 {
         31:24 major => u8;
         23:16 minor => u8;
-        /// [`MAGIC`].
+        /// `MAGIC`.
         7:0 magic => u8;
     }
 

@@ -60,7 +60,7 @@ impl<'d> Soak<'d> {
             self.round += 1;
             let n = self.round % 13;
             let factorial = edu.factorial(n)?;
-            if factorial != (1..=n).product() {
+            if factorial != (1..=n).product::<u32>() {
                 return Err(self.wrong(&format!("computes {factorial} as the factorial of {n}")));
             }
             self.tally.factorials += 1;

@@ -1,5 +1,7 @@
 //! What the programs of docs/guide share: the device that they drive, and its registers.
 
+// Those of the example driver.
+#[path = "../../edu/src/registers.rs"]
 pub mod registers;
 
 use outboard::{

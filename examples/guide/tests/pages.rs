@@ -9,7 +9,11 @@ const STEPS: [Step; 7] = [
     ("1-identify", env!("CARGO_BIN_EXE_identify"), &[]),
     ("2-open", env!("CARGO_BIN_EXE_open"), &[]),
     ("3-reach", env!("CARGO_BIN_EXE_reach"), &[]),
-    ("4-name", env!("CARGO_BIN_EXE_name"), &["src/registers.rs"]),
+    (
+        "4-name",
+        env!("CARGO_BIN_EXE_name"),
+        &["../edu/src/registers.rs"],
+    ),
     ("5-wait", env!("CARGO_BIN_EXE_wait"), &[]),
     ("6-interrupt", env!("CARGO_BIN_EXE_interrupt"), &[]),
     ("7-copy", env!("CARGO_BIN_EXE_copy"), &[]),
