@@ -60,7 +60,11 @@ fn the_command_replays_what_was_recorded_and_says_where_it_is_cut() {
 
     fs::write(&file, "no recording").unwrap();
     let error = String::from_utf8(replay(&file).stderr).unwrap();
-    assert_eq!(error, "edu: this is not a recording\n");
+    let message = format!(
+        "edu: cannot replay {}\nbecause: this is not a recording\nhint: edu --record writes one\n",
+        file.display()
+    );
+    assert_eq!(error, message);
 }
 
 /// `cargo xtask test` runs it after the lab, with the folder of what the lab's machine has left.
