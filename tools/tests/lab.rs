@@ -456,12 +456,12 @@ fn nodes_that_do_not_appear_are_missed() {
     let image = file(&dir, "image", b"firmware");
     let before = sysfs(NIC);
     let hidden = Hidden::new();
-    let said = fails(7, &["bind", NIC, "--timeout", "0.2"]);
+    let said = fails(7, &["bind", NIC, "--timeout", "3"]);
     assert!(
         said.contains("it is as it was before, with the driver e1000e"),
         "{said}"
     );
-    assert!(said.contains("did not appear within 200ms"), "{said}");
+    assert!(said.contains("did not appear within 3s"), "{said}");
     assert_eq!(sysfs(NIC), before);
     drop(hidden);
 
