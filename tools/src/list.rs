@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, path::Path};
 type Attached = BTreeMap<PciAddress, Vec<Selector>>;
 
 /// Lists the machine's PCI functions, or those that were asked for.
-pub fn run(args: &ListArgs) -> Result<Report, Failure> {
+pub fn run(args: &ListArgs, json: bool) -> Result<Report, Failure> {
     let host = args.look.host();
     let mut functions = match args.devices.as_slice() {
         [] => host.functions()?,
@@ -21,11 +21,17 @@ pub fn run(args: &ListArgs) -> Result<Report, Failure> {
     let names = Names::read();
     functions.retain(|function| args.wants(function, &names));
     let attached = host.attached();
+    let overrides = if json {
+        host.driver_overrides(&functions)?
+    } else {
+        Vec::new() // which the table has not
+    };
     Ok(Report {
         schema: "outboard.list/1",
         data: functions
             .iter()
-            .map(|function| data(&host, function, &names, &attached))
+            .zip(&overrides)
+            .map(|(function, set)| data(&host, function, set.as_ref(), &names, &attached))
             .collect(),
         text: table(&host, &functions, &names, &attached),
     })
@@ -96,8 +102,14 @@ fn bar(bar: &BarResource) -> String {
     format!("{}:{}{ports}", bar.index, units::size(bar.size))
 }
 
-/// A function for programs.
-pub fn data(host: &Host, function: &PciFunction, names: &Names, attached: &Attached) -> Value {
+/// A function for programs. Its override is not known where the kernel holds it.
+pub fn data(
+    host: &Host,
+    function: &PciFunction,
+    set: Option<&Option<String>>,
+    names: &Names,
+    attached: &Attached,
+) -> Value {
     json!({
         "path": path(host, function),
         "use": uses(function, attached),
@@ -113,7 +125,8 @@ pub fn data(host: &Host, function: &PciFunction, names: &Names, attached: &Attac
         "device_name": names.device(function),
         "class_name": names.class(function),
         "driver": function.driver,
-        "driver_override": function.driver_override,
+        "driver_override": set,
+        "held": set.is_none(),
         "iommu_group": function.iommu_group,
         "reset_methods": function.reset_methods,
         "bridge": function.is_bridge,

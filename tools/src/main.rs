@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         Command::Doctor(args) => {
             doctor::run(args).and_then(|(report, status)| report.print(cli.json).map(|()| status))
         }
-        command => run(command)
+        command => run(command, cli.json)
             .and_then(|report| report.print(cli.json))
             .map(|()| ExitCode::SUCCESS),
     };
@@ -59,16 +59,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command) -> Result<Report, Failure> {
+fn run(command: &Command, json: bool) -> Result<Report, Failure> {
     match command {
-        Command::List(args) => list::run(args),
+        Command::List(args) => list::run(args, json),
         Command::Bind(args) => bind::run(args),
         Command::Release(args) => release::run(args),
         Command::Undo(args) => undo::run(args),
         Command::Log => log::run(),
-        Command::Write => {
-            let written = pci_host::serve_writes(io::stdin().lock(), io::stdout().lock());
-            written.map_err(Failure::from)?;
+        Command::Sysfs => {
+            let served = pci_host::serve_sysfs(io::stdin().lock(), io::stdout().lock());
+            served.map_err(Failure::from)?;
             Ok(Report::empty())
         }
         // `main` has them.
