@@ -4,7 +4,7 @@ mod binding;
 
 pub use binding::{BindArgs, ChangeArgs, DevicesArgs, HowArgs, ReleaseArgs, RunArgs, UndoArgs};
 
-use crate::{change, completions, failure, units};
+use crate::{completions, failure, units};
 use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser};
 use io_core::{AccessWidth, Width, pci::PciAddress};
 use pci_host::{Grantee, Host, Ids, Selector};
@@ -56,9 +56,6 @@ pub enum Command {
     Undo(UndoArgs),
     /// Show the journal: what was bound and can be taken back
     Log,
-    /// Write to /sys what standard input says
-    #[command(name = change::WRITE, hide = true)]
-    Write,
     /// Let users open a device without root, by udev
     Access {
         /// What to do.

@@ -11,24 +11,28 @@ use std::{collections::BTreeMap, path::Path};
 /// What the functions have become, by their addresses.
 type Attached = BTreeMap<PciAddress, Vec<Selector>>;
 
-/// Lists the machine's PCI functions, or those that were asked for.
-pub fn run(args: &ListArgs) -> Result<Report, Failure> {
+/// Lists the machine's PCI functions, or those that were asked for; as `json` or as text.
+pub fn run(args: &ListArgs, json: bool) -> Result<Report, Failure> {
     let host = args.look.host();
     let mut functions = match args.devices.as_slice() {
         [] => host.functions()?,
         devices => select::several(&host, devices)?,
     };
-    let names = Names::read();
+    let names = Names::of(&functions);
     functions.retain(|function| args.wants(function, &names));
     let attached = host.attached();
-    Ok(Report {
+    let mut report = Report {
         schema: "outboard.list/1",
-        data: functions
-            .iter()
-            .map(|function| data(&host, function, &names, &attached))
-            .collect(),
-        text: table(&host, &functions, &names, &attached),
-    })
+        ..Report::empty()
+    };
+    // Of ten thousand functions, either takes a while.
+    if json {
+        let of = |function| data(&host, function, &names, &attached);
+        report.data = functions.iter().map(of).collect();
+    } else {
+        report.text = table(&host, &functions, &names, &attached);
+    }
+    Ok(report)
 }
 
 impl ListArgs {
