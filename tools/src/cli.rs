@@ -56,9 +56,6 @@ pub enum Command {
     Undo(UndoArgs),
     /// Show the journal: what was bound and can be taken back
     Log,
-    /// Read and write in /sys what standard input says
-    #[command(name = change::SYSFS, hide = true)]
-    Sysfs,
     /// Let users open a device without root, by udev
     Access {
         /// What to do.
