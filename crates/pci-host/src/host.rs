@@ -335,6 +335,11 @@ impl Host {
         self.run().join("journal")
     }
 
+    /// Where the kernel and the initramfs are.
+    pub(crate) fn boot(&self) -> &Path {
+        &self.boot
+    }
+
     pub(crate) fn boot_id_file(&self) -> PathBuf {
         self.proc.join("sys/kernel/random/boot_id")
     }
