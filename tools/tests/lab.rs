@@ -20,6 +20,8 @@ mod access;
 mod binding;
 #[path = "lab/hotplug.rs"]
 mod hotplug;
+#[path = "lab/in_use.rs"]
+mod in_use;
 #[path = "lab/journal.rs"]
 mod journal;
 #[path = "lab/look.rs"]
