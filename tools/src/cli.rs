@@ -56,9 +56,6 @@ pub enum Command {
     Undo(UndoArgs),
     /// Show the journal: what was bound and can be taken back
     Log,
-    /// Write to /sys what standard input says
-    #[command(name = change::WRITE, hide = true)]
-    Write,
     /// Let users open a device without root, by udev
     Access {
         /// What to do.
@@ -180,7 +177,7 @@ pub struct LookArgs {
 impl LookArgs {
     /// The machine.
     pub fn host(&self) -> Host {
-        self.root.as_ref().map_or_else(Host::system, Host::at)
+        self.root.as_ref().map_or_else(change::system, Host::at)
     }
 }
 
