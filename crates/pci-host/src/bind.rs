@@ -12,6 +12,7 @@ mod plan;
 mod taking;
 mod writer;
 
+pub(crate) use driver::hands_to_userspace;
 pub use entry::{Entry, State};
 pub use execute::{Done, Execution, Moment};
 pub use identity::Identity;

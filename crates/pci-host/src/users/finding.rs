@@ -91,6 +91,8 @@ codes! {
     Network = "network",
     /// Its interface may be in another network namespace, where it cannot be seen from here.
     Namespace = "namespace",
+    /// A program sends and receives frames on its interface by a packet socket.
+    Packet = "packet",
     /// It has virtual functions.
     Vfs = "vfs",
     /// It is what the firmware shows its messages on, or a screen shows a picture of it.
