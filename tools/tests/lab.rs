@@ -26,6 +26,8 @@ mod hotplug;
 mod journal;
 #[path = "lab/look.rs"]
 mod look;
+#[path = "lab/owner.rs"]
+mod owner;
 #[path = "lab/refusal.rs"]
 mod refusal;
 #[path = "lab/users.rs"]
