@@ -6,7 +6,7 @@ use std::{
     env,
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::Arc,
     thread,
     time::Duration,
@@ -324,6 +324,16 @@ impl Host {
 
     pub(crate) fn etc(&self) -> &Path {
         &self.etc
+    }
+
+    /// What udev keeps until the machine restarts.
+    pub(crate) fn udev_run(&self) -> PathBuf {
+        self.run.join("udev")
+    }
+
+    /// Whether this is below `/dev`.
+    pub(crate) fn is_node(&self, path: &Path) -> bool {
+        path.starts_with(&self.dev) && path.components().all(|part| part != Component::ParentDir)
     }
 
     /// What we keep until the machine restarts: `/run/outboard`.

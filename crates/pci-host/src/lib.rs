@@ -47,8 +47,8 @@ mod users;
 
 pub use access::{Grant, Grantee};
 pub use bind::{
-    Damaged, Done, Entry, Execution, Identity, Journal, Moment, Plan, State, SysfsWrite,
-    serve_sysfs,
+    Damaged, Done, Entry, Execution, Identity, Journal, Moment, NodeChange, Owner, Ownership, Plan,
+    State, SysfsWrite, serve_sysfs,
 };
 pub use doctor::{Account, Check, Needs, Outcome};
 pub use etc_file::FileChange;
