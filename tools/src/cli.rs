@@ -4,7 +4,7 @@ mod binding;
 
 pub use binding::{BindArgs, ChangeArgs, DevicesArgs, HowArgs, ReleaseArgs, RunArgs, UndoArgs};
 
-use crate::{completions, failure, units};
+use crate::{change, completions, failure, units};
 use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser};
 use io_core::{AccessWidth, Width, pci::PciAddress};
 use pci_host::{Grantee, Host, Ids, Selector};
@@ -177,7 +177,7 @@ pub struct LookArgs {
 impl LookArgs {
     /// The machine.
     pub fn host(&self) -> Host {
-        self.root.as_ref().map_or_else(Host::system, Host::at)
+        self.root.as_ref().map_or_else(change::system, Host::at)
     }
 }
 

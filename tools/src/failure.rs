@@ -16,6 +16,7 @@ Exit status:
   5   refused: in use, not bound, or not a device to do this with
   6   what was read back differs from what was written
   7   not done in time
+  8   the device has gone, or does not answer
   9   the machine, its kernel or the device cannot do this; doctor: something is missing
   10  done for some of the devices
   11  the file cannot be loaded as it is
@@ -29,6 +30,8 @@ pub struct Failure {
     hint: Option<String>,
     /// More for programs: the fields of this object.
     more: Map<String, Value>,
+    /// What is printed all the same, for people.
+    text: String,
 }
 
 /// The exit statuses of failures.
@@ -48,6 +51,8 @@ pub enum Exit {
     Different,
     /// A deadline passed.
     TimedOut,
+    /// The device has gone, or does not answer.
+    Lost,
     /// The machine or the device cannot do this.
     Unsupported,
     /// Done for some of the devices.
@@ -68,6 +73,7 @@ impl Exit {
             Self::Refused => 5,
             Self::Different => 6,
             Self::TimedOut => 7,
+            Self::Lost => 8,
             Self::Unsupported => 9,
             Self::Partly => 10,
             Self::InvalidFile => 11,
@@ -84,6 +90,7 @@ impl Exit {
             Self::Refused => "refused",
             Self::Different => "different",
             Self::TimedOut => "timed_out",
+            Self::Lost => "lost",
             Self::Unsupported => "unsupported",
             Self::Partly => "partly_done",
             Self::InvalidFile => "invalid_file",
@@ -106,6 +113,7 @@ impl Failure {
             message: message.into(),
             hint: None,
             more: Map::new(),
+            text: String::new(),
         }
     }
 
@@ -118,6 +126,12 @@ impl Failure {
     /// The same failure with a field for programs.
     pub fn with(mut self, name: &str, value: Value) -> Self {
         self.more.insert(name.to_owned(), value);
+        self
+    }
+
+    /// The same failure with what is printed all the same, for people.
+    pub fn with_text(mut self, text: String) -> Self {
+        self.text = text;
         self
     }
 
@@ -135,6 +149,10 @@ impl Failure {
     /// Tells the user, and gives the status to exit with.
     pub fn print(self, json: bool) -> ExitCode {
         if self.exit != Exit::BrokenPipe {
+            if !json {
+                // Nothing is left to be done if it cannot be written.
+                let _ = report::print_text(&self.text);
+            }
             report::complain("error", &self.message);
             if let Some(hint) = &self.hint {
                 report::complain(" hint", hint);
@@ -161,6 +179,7 @@ impl From<io_core::Error> for Failure {
             ErrorKind::PermissionDenied => Exit::Permission,
             ErrorKind::Busy | ErrorKind::NotBound | ErrorKind::InvalidInput => Exit::Refused,
             ErrorKind::TimedOut => Exit::TimedOut,
+            ErrorKind::Lost => Exit::Lost,
             ErrorKind::Unsupported => Exit::Unsupported,
             _ => Exit::Other,
         };
@@ -169,6 +188,7 @@ impl From<io_core::Error> for Failure {
             message: chain(&error),
             hint: error.hint().map(str::to_owned),
             more: Map::new(),
+            text: String::new(),
         }
     }
 }

@@ -27,8 +27,11 @@ pub fn run(args: &ListArgs, json: bool) -> Result<Report, Failure> {
     };
     // Of ten thousand functions, either takes a while.
     if json {
-        let of = |function| data(&host, function, &names, &attached);
-        report.data = functions.iter().map(of).collect();
+        let overrides = host.driver_overrides(&functions)?;
+        let both = functions.iter().zip(&overrides);
+        let data =
+            both.map(|(function, set)| data(&host, function, set.as_ref(), &names, &attached));
+        report.data = data.collect();
     } else {
         report.text = table(&host, &functions, &names, &attached);
     }
@@ -100,8 +103,14 @@ fn bar(bar: &BarResource) -> String {
     format!("{}:{}{ports}", bar.index, units::size(bar.size))
 }
 
-/// A function for programs.
-pub fn data(host: &Host, function: &PciFunction, names: &Names, attached: &Attached) -> Value {
+/// A function for programs. Its override is not known where the kernel holds it.
+pub fn data(
+    host: &Host,
+    function: &PciFunction,
+    set: Option<&Option<String>>,
+    names: &Names,
+    attached: &Attached,
+) -> Value {
     json!({
         "path": path(host, function),
         "use": uses(function, attached),
@@ -117,7 +126,8 @@ pub fn data(host: &Host, function: &PciFunction, names: &Names, attached: &Attac
         "device_name": names.device(function),
         "class_name": names.class(function),
         "driver": function.driver,
-        "driver_override": function.driver_override,
+        "driver_override": set,
+        "held": set.is_none(),
         "iommu_group": function.iommu_group,
         "reset_methods": function.reset_methods,
         "bridge": function.is_bridge,

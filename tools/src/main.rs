@@ -6,6 +6,7 @@ mod bind;
 mod capabilities;
 mod change;
 mod cli;
+mod colour;
 mod columns;
 mod completions;
 mod consent;
@@ -36,8 +37,11 @@ use std::{env, io, process::ExitCode};
 
 fn main() -> ExitCode {
     // Another `outboard` waits for this one, which need not know what else there is.
-    if env::args_os().nth(1).is_some_and(|word| word == change::WRITE) {
-        return write();
+    if env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == change::SYSFS)
+    {
+        return sysfs();
     }
     completions::answer();
     let cli = Cli::parse();
@@ -63,9 +67,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes to `/sys` what standard input says, for another `outboard`.
-fn write() -> ExitCode {
-    match pci_host::serve_writes(io::stdin().lock(), io::stdout().lock()) {
+/// Reads and writes in `/sys` what standard input says, for another `outboard`.
+fn sysfs() -> ExitCode {
+    match pci_host::serve_sysfs(io::stdin().lock(), io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => Failure::from(error).print(false),
     }

@@ -1,14 +1,19 @@
 //! Where the machine's files are, and how they are read and written.
 
-use crate::PciFunction;
+use crate::{PciFunction, bind::Helpers};
 use io_core::{Error, ErrorKind, Result, pci::PciAddress};
 use std::{
     env,
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
+    time::Duration,
 };
+
+/// How long to wait for what the kernel keeps under a function's lock.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// To read so many functions takes longer than to start a thread.
 const LEAST_SHARE: usize = 256;
@@ -25,6 +30,8 @@ pub struct Host {
     run: PathBuf,
     lib: PathBuf,
     boot: PathBuf,
+    helpers: Arc<Helpers>,
+    patience: Duration,
 }
 
 impl Host {
@@ -55,6 +62,8 @@ impl Host {
             run: root.join("run"),
             lib: root.join("lib"),
             boot: root.join("boot"),
+            helpers: Arc::default(),
+            patience: PATIENCE,
         }
     }
 
@@ -143,6 +152,15 @@ impl Host {
     pub fn physical_function(&self, address: PciAddress) -> Option<PciAddress> {
         let link = fs::read_link(self.function_dir(address).join("physfn")).ok()?;
         link.file_name()?.to_str()?.parse().ok()
+    }
+
+    /// How many virtual functions it has (SR-IOV). Not by `sriov_numvfs`, which the kernel does not show while it works on the
+    /// function.
+    #[must_use]
+    pub fn virtual_functions(&self, address: PciAddress) -> usize {
+        let names = names(&self.function_dir(address)).unwrap_or_default();
+        let is_one = |name: &&String| name.starts_with("virtfn");
+        names.iter().filter(is_one).count()
     }
 
     /// Whether the kernel is locked down (kernel_lockdown(7)), as it is with Secure Boot: the mode, `integrity` or
@@ -276,6 +294,22 @@ impl Host {
         self.sys.join("class/uio").join(name)
     }
 
+    pub(crate) fn helpers(&self) -> &Arc<Helpers> {
+        &self.helpers
+    }
+
+    pub(crate) fn helpers_mut(&mut self) -> &mut Arc<Helpers> {
+        &mut self.helpers
+    }
+
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    pub(crate) fn patience_mut(&mut self) -> &mut Duration {
+        &mut self.patience
+    }
+
     pub(crate) fn sys(&self) -> &Path {
         &self.sys
     }
@@ -290,6 +324,12 @@ impl Host {
 
     pub(crate) fn etc(&self) -> &Path {
         &self.etc
+    }
+
+    /// Whether systemd started this machine (sd_booted(3)).
+    #[must_use]
+    pub fn runs_systemd(&self) -> bool {
+        self.run.join("systemd/system").is_dir()
     }
 
     /// What we keep until the machine restarts: `/run/outboard`.
@@ -347,24 +387,22 @@ pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
 
 /// The text of a file of `/sys`, without the newline at its end.
 pub(crate) fn read(path: &Path) -> Result<String> {
-    let read = || -> io::Result<String> {
-        let mut file = File::open(path)?;
-        // The kernel gives what fits into a page at once.
-        let mut page = [0; 4096];
-        let count = file.read(&mut page)?;
-        let mut text = page.get(..count).unwrap_or_default().to_vec();
-        if count == page.len() {
-            file.read_to_end(&mut text)?;
-        }
-        String::from_utf8(text).map_err(|_| io::ErrorKind::InvalidData.into())
-    };
-    match read() {
-        Ok(mut text) => {
-            text.truncate(text.trim_end().len());
-            Ok(text)
-        }
-        Err(e) => Err(Error::from_os(format!("cannot read {}", path.display()), e)),
+    read_text(path).map_err(|e| Error::from_os(format!("cannot read {}", path.display()), e))
+}
+
+/// The same, with the system's own error.
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    // The kernel gives what fits into a page at once.
+    let mut page = [0; 4096];
+    let count = file.read(&mut page)?;
+    let mut text = page.get(..count).unwrap_or_default().to_vec();
+    if count == page.len() {
+        file.read_to_end(&mut text)?;
     }
+    let mut text = String::from_utf8(text).map_err(|_| io::ErrorKind::InvalidData)?;
+    text.truncate(text.trim_end().len());
+    Ok(text)
 }
 
 /// The name of what a link of `/sys` points to, if there is such a link.

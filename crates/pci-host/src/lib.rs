@@ -46,7 +46,7 @@ mod users;
 pub use access::{FileChange, Grant, Grantee};
 pub use bind::{
     Damaged, Done, Entry, Execution, Identity, Journal, Moment, Plan, State, SysfsWrite,
-    serve_writes,
+    serve_sysfs,
 };
 pub use doctor::{Account, Check, Needs, Outcome};
 pub use function::PciFunction;

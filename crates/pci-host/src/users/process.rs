@@ -5,7 +5,7 @@ use crate::{Host, PciFunction, host::names, host::read};
 use io_core::pci::PciAddress;
 use std::{
     collections::BTreeSet,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -21,12 +21,24 @@ pub(super) fn users(host: &Host, function: &PciFunction) -> Vec<Finding> {
         .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()) && Path::new(name) != myself);
     let found = processes.flat_map(|process| {
         let dir = host.proc().join(&process);
+        if is_the_kernels(&dir) {
+            return Vec::new();
+        }
         let held = held(&dir, &files, function.address);
         held.into_iter()
             .map(move |how| finding(&dir, &process, &how))
             .collect::<Vec<_>>()
     });
     found.collect()
+}
+
+/// Whether it is a thread of the kernel's own: it has no program, and hence nothing open, nor mapped. To see that takes a
+/// fraction of the time, and most processes of a machine may be such.
+fn is_the_kernels(dir: &Path) -> bool {
+    let program = dir.join("exe");
+    let none = |e: &io::Error| e.kind() == io::ErrorKind::NotFound;
+    // The link is there, and leads nowhere (proc_pid_exe(5)).
+    fs::read_link(&program).is_err_and(|e| none(&e)) && program.symlink_metadata().is_ok()
 }
 
 fn finding(dir: &Path, process: &str, how: &str) -> Finding {
@@ -105,7 +117,9 @@ fn files(host: &Host, function: &PciFunction) -> BTreeSet<PathBuf> {
             files.insert(dir.join(name));
         }
     }
-    if let Some(group) = function.iommu_group.filter(|_| function.has_vfio_driver()) {
+    // It stays with VFIO while the kernel waits within an unbind.
+    let is_with_vfio = function.has_vfio_driver() || dir.join("vfio-dev").exists();
+    if let Some(group) = function.iommu_group.filter(|_| is_with_vfio) {
         files.insert(host.vfio_group(group));
     }
     // NVIDIA's driver has nodes of which /sys knows nothing.
@@ -123,7 +137,9 @@ fn files(host: &Host, function: &PciFunction) -> BTreeSet<PathBuf> {
 
 /// The nodes of the devices in this folder and below, but for those behind a bridge.
 fn nodes(host: &Host, dir: &Path, depth: usize, found: &mut BTreeSet<PathBuf>) {
-    if let (true, Ok(event)) = (dir.join("dev").exists(), read(&dir.join("uevent"))) {
+    // Not of the function itself, for which some kernels take its lock.
+    if dir.join("dev").exists() {
+        let event = read(&dir.join("uevent")).unwrap_or_default();
         let name = event.lines().find_map(|line| line.strip_prefix("DEVNAME="));
         found.extend(name.map(|name| host.dev().join(name)));
     }
