@@ -25,13 +25,13 @@ pub fn run(args: &ListArgs, json: bool) -> Result<Report, Failure> {
         schema: "outboard.list/1",
         ..Report::empty()
     };
-    // Of ten thousand functions, either takes a while.
+    // Of ten thousand functions, either takes a while; and overrides are in the JSON alone.
     if json {
         let overrides = host.driver_overrides(&functions)?;
-        let both = functions.iter().zip(&overrides);
-        let data =
-            both.map(|(function, set)| data(&host, function, set.as_ref(), &names, &attached));
-        report.data = data.collect();
+        let of = |(function, set): (_, &_)| {
+            data(&host, function, Option::as_ref(set), &names, &attached)
+        };
+        report.data = functions.iter().zip(&overrides).map(of).collect();
     } else {
         report.text = table(&host, &functions, &names, &attached);
     }

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         .nth(1)
         .is_some_and(|word| word == change::SYSFS)
     {
-        return sysfs();
+        return serve();
     }
     completions::answer();
     let cli = Cli::parse();
@@ -68,7 +68,7 @@ fn main() -> ExitCode {
 }
 
 /// Reads and writes in `/sys` what standard input says, for another `outboard`.
-fn sysfs() -> ExitCode {
+fn serve() -> ExitCode {
     match pci_host::serve_sysfs(io::stdin().lock(), io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => Failure::from(error).print(false),
