@@ -34,7 +34,7 @@ fn grant(host: &Host, args: &GrantArgs) -> Result<Report, Failure> {
     }
     host.change_files(&changes)?;
     let nodes = host.nodes_of(&function);
-    udev(&nodes)?;
+    udev(host, &nodes)?;
     if let Some(node) = nodes.iter().find(|node| !host.is_node_of(node, to)) {
         let message = format!(
             "the files are written, and udev has not given {} to {to}",
@@ -76,7 +76,7 @@ fn revoke(host: &Host, args: &RevokeArgs) -> Result<Report, Failure> {
     nodes.retain(|node| !changes.is_empty() && host.is_node_of(node, to));
     host.take_back(&nodes)?;
     if !changes.is_empty() {
-        udev(&nodes)?;
+        udev(host, &nodes)?;
     }
     let text = match changes.as_slice() {
         [] => format!("path:{path} has not been given to {to}\n"),
@@ -160,13 +160,14 @@ fn refuse_company(host: &Host, function: &PciFunction, with: &[PciAddress]) -> R
     Err(Failure::new(Exit::Refused, message).with_hint(hint))
 }
 
-/// Has udev read its rules again, and apply them to nodes that are there.
-fn udev(nodes: &[PathBuf]) -> Result<(), Failure> {
+/// Has systemd and udev read their files again, and udev apply its rules to nodes that are there.
+fn udev(host: &Host, nodes: &[PathBuf]) -> Result<(), Failure> {
     let run = |command: &mut Command| {
+        let program = command.get_program().to_string_lossy().into_owned();
         let failed = |why: String| {
-            let message = format!("the files are as they should be, and udevadm failed: {why}");
+            let message = format!("the files are as they should be, and {program} failed: {why}");
             Failure::new(Exit::Other, message)
-                .with_hint("is udev running? nodes get their owners when it starts")
+                .with_hint("is it running? limits and owners of nodes are set when it starts")
         };
         let output = command.output().map_err(|e| failed(e.to_string()))?;
         match output.status.success() {
@@ -176,6 +177,9 @@ fn udev(nodes: &[PathBuf]) -> Result<(), Failure> {
             )),
         }
     };
+    if host.runs_systemd() {
+        run(Command::new("systemctl").arg("daemon-reload"))?;
+    }
     run(Command::new("udevadm").args(["control", "--reload"]))?;
     if nodes.is_empty() {
         return Ok(());

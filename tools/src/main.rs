@@ -6,6 +6,7 @@ mod bind;
 mod capabilities;
 mod change;
 mod cli;
+mod colour;
 mod columns;
 mod completions;
 mod consent;

@@ -155,8 +155,16 @@ impl Host {
             Grantee::Group(name) => format!("@{name}"),
         };
         let limit = format!("{MARK}memory that {to} may lock\n{who} - memlock {memlock_kib}\n");
+        let mut files = vec![(rules, grant.rule()), (limits, limit)];
+        if let Some(path) = self.service_limits_file(to) {
+            let limit = format!(
+                "{MARK}memory that {to} may lock in what systemd starts for them\n\
+                 [Service]\nLimitMEMLOCK={memlock_kib}K\n"
+            );
+            files.push((path, limit));
+        }
         let mut changes = Vec::new();
-        for (path, contents) in [(rules, grant.rule()), (limits, limit)] {
+        for (path, contents) in files {
             changes.extend(change(path, Some(contents))?);
         }
         Ok(changes)
@@ -187,9 +195,11 @@ impl Host {
         let mut changes = vec![remove(rules)];
         let mut others = self.grants()?;
         others.retain(|other| other.to == *to && other.path != *path);
-        let limits = self.limits_file(to);
-        if others.is_empty() && ours(&limits)?.is_some() {
-            changes.push(remove(limits));
+        let limits = [Some(self.limits_file(to)), self.service_limits_file(to)];
+        for path in limits.into_iter().flatten() {
+            if others.is_empty() && ours(&path)?.is_some() {
+                changes.push(remove(path));
+            }
         }
         Ok(changes)
     }
@@ -235,6 +245,17 @@ impl Host {
             Grantee::Group(name) => format!("outboard-group-{name}.conf"),
         };
         self.etc().join("security/limits.d").join(name)
+    }
+
+    /// The limit of what systemd itself starts for a user, a terminal of a desktop among it: it knows nothing of `limits.d`,
+    /// which is read when somebody logs in (pam_limits(8)). It has no such file for a group of users (user@.service(5)).
+    fn service_limits_file(&self, to: &Grantee) -> Option<PathBuf> {
+        let Grantee::User(name) = to else {
+            return None;
+        };
+        let user = self.account(name).ok()?.id;
+        let folder = format!("systemd/system/user@{user}.service.d");
+        Some(self.etc().join(folder).join("70-outboard.conf"))
     }
 
     /// Refuses who is not in `/etc/passwd` or `/etc/group`.

@@ -336,6 +336,12 @@ impl Host {
         path.starts_with(&self.dev) && path.components().all(|part| part != Component::ParentDir)
     }
 
+    /// Whether systemd started this machine (sd_booted(3)).
+    #[must_use]
+    pub fn runs_systemd(&self) -> bool {
+        self.run.join("systemd/system").is_dir()
+    }
+
     /// What we keep until the machine restarts: `/run/outboard`.
     pub(crate) fn run(&self) -> PathBuf {
         self.run.join("outboard")
