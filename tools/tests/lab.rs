@@ -24,6 +24,8 @@ mod hotplug;
 mod journal;
 #[path = "lab/look.rs"]
 mod look;
+#[path = "lab/persist.rs"]
+mod persist;
 #[path = "lab/refusal.rs"]
 mod refusal;
 #[path = "lab/users.rs"]
