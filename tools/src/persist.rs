@@ -86,6 +86,7 @@ fn refuse_what_is_needed(
             }
         }
     }
+    let refused: Vec<_> = refused.iter().map(|(f, finding)| (f, finding)).collect();
     match refused.as_slice() {
         [] => Ok(()),
         refused => Err(consent::refusal(
