@@ -30,6 +30,8 @@ mod journal;
 mod look;
 #[path = "lab/owner.rs"]
 mod owner;
+#[path = "lab/persist.rs"]
+mod persist;
 #[path = "lab/refusal.rs"]
 mod refusal;
 #[path = "lab/users.rs"]
