@@ -26,6 +26,10 @@ mod hotplug;
 mod journal;
 #[path = "lab/look.rs"]
 mod look;
+#[path = "lab/many.rs"]
+mod many;
+#[path = "lab/modules.rs"]
+mod modules;
 #[path = "lab/owner.rs"]
 mod owner;
 #[path = "lab/refusal.rs"]
