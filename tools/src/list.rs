@@ -11,30 +11,31 @@ use std::{collections::BTreeMap, path::Path};
 /// What the functions have become, by their addresses.
 type Attached = BTreeMap<PciAddress, Vec<Selector>>;
 
-/// Lists the machine's PCI functions, or those that were asked for.
+/// Lists the machine's PCI functions, or those that were asked for; as `json` or as text.
 pub fn run(args: &ListArgs, json: bool) -> Result<Report, Failure> {
     let host = args.look.host();
     let mut functions = match args.devices.as_slice() {
         [] => host.functions()?,
         devices => select::several(&host, devices)?,
     };
-    let names = Names::read();
+    let names = Names::of(&functions);
     functions.retain(|function| args.wants(function, &names));
     let attached = host.attached();
-    let overrides = if json {
-        host.driver_overrides(&functions)?
-    } else {
-        Vec::new() // which the table has not
-    };
-    Ok(Report {
+    let mut report = Report {
         schema: "outboard.list/1",
-        data: functions
-            .iter()
-            .zip(&overrides)
-            .map(|(function, set)| data(&host, function, set.as_ref(), &names, &attached))
-            .collect(),
-        text: table(&host, &functions, &names, &attached),
-    })
+        ..Report::empty()
+    };
+    // Of ten thousand functions, either takes a while; and overrides are in the JSON alone.
+    if json {
+        let overrides = host.driver_overrides(&functions)?;
+        let of = |(function, set): (_, &_)| {
+            data(&host, function, Option::as_ref(set), &names, &attached)
+        };
+        report.data = functions.iter().zip(&overrides).map(of).collect();
+    } else {
+        report.text = table(&host, &functions, &names, &attached);
+    }
+    Ok(report)
 }
 
 impl ListArgs {

@@ -6,17 +6,20 @@ mod bind;
 mod capabilities;
 mod change;
 mod cli;
+mod colour;
 mod columns;
 mod completions;
 mod consent;
 mod doctor;
 mod failure;
+mod files;
 mod groups;
 mod list;
 mod load;
 mod log;
 mod man;
 mod names;
+mod persist;
 mod progress;
 mod release;
 mod report;
@@ -32,9 +35,16 @@ use clap::Parser;
 use cli::{Cli, Command, FwCommand};
 use failure::Failure;
 use report::Report;
-use std::{io, process::ExitCode};
+use std::{env, io, process::ExitCode};
 
 fn main() -> ExitCode {
+    // Another `outboard` waits for this one, which need not know what else there is.
+    if env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == change::SYSFS)
+    {
+        return serve();
+    }
     completions::answer();
     let cli = Cli::parse();
     let mut logger = env_logger::Builder::from_env("OUTBOARD_LOG");
@@ -49,6 +59,8 @@ fn main() -> ExitCode {
         Command::Doctor(args) => {
             doctor::run(args).and_then(|(report, status)| report.print(cli.json).map(|()| status))
         }
+        Command::Persist { command } => persist::run(command)
+            .and_then(|(report, status)| report.print(cli.json).map(|()| status)),
         command => run(command, cli.json)
             .and_then(|report| report.print(cli.json))
             .map(|()| ExitCode::SUCCESS),
@@ -59,6 +71,14 @@ fn main() -> ExitCode {
     }
 }
 
+/// Reads and writes in `/sys` what standard input says, for another `outboard`.
+fn serve() -> ExitCode {
+    match pci_host::serve_sysfs(io::stdin().lock(), io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => Failure::from(error).print(false),
+    }
+}
+
 fn run(command: &Command, json: bool) -> Result<Report, Failure> {
     match command {
         Command::List(args) => list::run(args, json),
@@ -66,13 +86,8 @@ fn run(command: &Command, json: bool) -> Result<Report, Failure> {
         Command::Release(args) => release::run(args),
         Command::Undo(args) => undo::run(args),
         Command::Log => log::run(),
-        Command::Sysfs => {
-            let served = pci_host::serve_sysfs(io::stdin().lock(), io::stdout().lock());
-            served.map_err(Failure::from)?;
-            Ok(Report::empty())
-        }
         // `main` has them.
-        Command::Run(_) | Command::Doctor(_) => Ok(Report::empty()),
+        Command::Run(_) | Command::Doctor(_) | Command::Persist { .. } => Ok(Report::empty()),
         Command::Show(args) => show::run(args),
         Command::Groups(args) => groups::run(args),
         Command::Users(args) => users::run(args),

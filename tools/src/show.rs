@@ -16,7 +16,7 @@ const HELD: &str = "  held              the kernel is not through with a change 
 pub fn run(args: &ShowArgs) -> Result<Report, Failure> {
     let host = args.look.host();
     let function = args.device.find(&host)?;
-    let names = Names::read();
+    let names = Names::of([&function]);
     let config = host.config_space(function.address)?;
     let (capabilities, broken) = capabilities::all(Config::new(&config));
     let findings = host.users(&function)?;

@@ -22,6 +22,8 @@ mod binding;
 mod held;
 #[path = "lab/hotplug.rs"]
 mod hotplug;
+#[path = "lab/in_use.rs"]
+mod in_use;
 #[path = "lab/journal.rs"]
 mod journal;
 #[path = "lab/look.rs"]

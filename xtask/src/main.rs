@@ -9,7 +9,9 @@
 mod assembly;
 mod backends;
 mod bench;
+mod bench_bind;
 mod bench_lab;
+mod bench_list;
 mod bench_row;
 mod board;
 mod cache;

@@ -15,6 +15,7 @@ mod taking;
 mod undo;
 mod writer;
 
+pub(crate) use driver::hands_to_userspace;
 pub use entry::{Entry, State};
 pub use execute::{Done, Execution, Moment};
 pub use identity::Identity;

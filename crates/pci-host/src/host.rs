@@ -8,11 +8,15 @@ use std::{
     io::{self, Read, Write},
     path::{Component, Path, PathBuf},
     sync::Arc,
+    thread,
     time::Duration,
 };
 
 /// How long to wait for what the kernel keeps under a function's lock.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// To read so many functions takes longer than to start a thread.
+const LEAST_SHARE: usize = 256;
 
 /// A machine: where its `/sys`, `/dev`, `/proc`, `/etc`, `/run`, `/lib` and `/boot` are.
 #[derive(Debug, Clone)]
@@ -63,27 +67,46 @@ impl Host {
         }
     }
 
-    /// Every PCI function, ordered by address.
+    /// Every PCI function, ordered by address. Of thousands, several threads read a part each, which end with the call.
     ///
     /// # Errors
     ///
     /// The machine shows no PCI bus, or shows something of a function that makes no sense.
     pub fn functions(&self) -> Result<Vec<PciFunction>> {
         let dir = self.sys.join("bus/pci/devices");
-        let mut functions = Vec::new();
-        for name in names(&dir)? {
+        let names = names(&dir)?;
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let share = names.len().div_ceil(processors).max(LEAST_SHARE);
+        let (own, others) = names.split_at(share.min(names.len()));
+        let mut functions = thread::scope(|scope| {
+            let readers: Vec<_> = others
+                .chunks(share)
+                .map(|names| scope.spawn(|| self.read_functions(&dir, names)))
+                .collect();
+            let mut functions = self.read_functions(&dir, own)?;
+            for reader in readers {
+                functions.extend(reader.join().expect("to read does not panic")?);
+            }
+            Ok::<_, Error>(functions)
+        })?;
+        functions.sort_by_key(|function: &PciFunction| function.address);
+        Ok(functions)
+    }
+
+    /// The functions of these names in `dir`, but for those that have gone since it was listed.
+    fn read_functions(&self, dir: &Path, names: &[String]) -> Result<Vec<PciFunction>> {
+        let mut functions = Vec::with_capacity(names.len());
+        for name in names {
             let address = name.parse().map_err(|e| {
                 Error::new(ErrorKind::Other, format!("cannot read {}", dir.display()))
                     .with_source(e)
             })?;
             match PciFunction::read(self, address) {
                 Ok(function) => functions.push(function),
-                // It went away since the folder was listed.
                 Err(error) if error.kind() == ErrorKind::NotFound => log::debug!("{error}"),
                 Err(error) => return Err(error),
             }
         }
-        functions.sort_by_key(|function: &PciFunction| function.address);
         Ok(functions)
     }
 
@@ -291,10 +314,6 @@ impl Host {
         &self.sys
     }
 
-    pub(crate) fn boot(&self) -> &Path {
-        &self.boot
-    }
-
     pub(crate) fn proc(&self) -> &Path {
         &self.proc
     }
@@ -317,6 +336,12 @@ impl Host {
         path.starts_with(&self.dev) && path.components().all(|part| part != Component::ParentDir)
     }
 
+    /// Whether systemd started this machine (sd_booted(3)).
+    #[must_use]
+    pub fn runs_systemd(&self) -> bool {
+        self.run.join("systemd/system").is_dir()
+    }
+
     /// What we keep until the machine restarts: `/run/outboard`.
     pub(crate) fn run(&self) -> PathBuf {
         self.run.join("outboard")
@@ -324,6 +349,11 @@ impl Host {
 
     pub(crate) fn journal_dir(&self) -> PathBuf {
         self.run().join("journal")
+    }
+
+    /// Where the kernel and the initramfs are.
+    pub(crate) fn boot(&self) -> &Path {
+        &self.boot
     }
 
     pub(crate) fn boot_id_file(&self) -> PathBuf {
@@ -334,6 +364,17 @@ impl Host {
     pub(crate) fn module_aliases(&self) -> Result<String> {
         let release = read(&self.proc.join("sys/kernel/osrelease"))?;
         read(&self.lib.join("modules").join(release).join("modules.alias"))
+    }
+
+    /// How the running kernel was built, if a file says so: Debian has it in `/boot`, Fedora beside the modules too.
+    pub(crate) fn kernel_config(&self) -> Option<String> {
+        let release = read(&self.proc.join("sys/kernel/osrelease")).ok()?;
+        let modules = self.lib.join("modules").join(&release);
+        let files = [
+            self.boot.join(format!("config-{release}")),
+            modules.join("config"),
+        ];
+        files.iter().find_map(|file| fs::read_to_string(file).ok())
     }
 
     /// A parameter of a module that is loaded.

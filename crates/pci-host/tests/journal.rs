@@ -19,7 +19,7 @@ use std::{
 use tree::Tree;
 
 const NONE: [u64; 0] = [];
-const NO_WAIT: Duration = Duration::from_millis(300);
+const NO_WAIT: Duration = Duration::from_secs(1);
 const DEVICE: &str = "sys/devices/pci0000:00/0000:00:05.0/0000:03:00.0";
 
 /// A machine with an e1000e behind a bridge.

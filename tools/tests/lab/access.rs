@@ -48,7 +48,11 @@ fn load_as(user: &str, image: &str) -> Output {
 
 /// Our files in `/etc`.
 fn files() -> Vec<String> {
-    let dirs = ["/etc/udev/rules.d", "/etc/security/limits.d"];
+    let dirs = [
+        "/etc/udev/rules.d",
+        "/etc/security/limits.d",
+        "/etc/systemd/system/user@1000.service.d",
+    ];
     let entries = dirs
         .iter()
         .filter_map(|dir| fs::read_dir(dir).ok())
