@@ -9,19 +9,7 @@ use crate::{
 use io_core::Result;
 use pci_host::{Done, Execution, Host, Plan};
 use serde_json::{Value, json};
-use std::{
-    env,
-    path::Path,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-    time::Duration,
-};
-
-/// So many devices are changed at once. Each waits for the kernel most of the time.
-const AT_ONCE: usize = 8;
+use std::{env, path::Path, sync::Mutex, time::Duration};
 
 /// The name of the hidden command that reads and writes files of `/sys` for us.
 pub const SYSFS: &str = "serve-sysfs";
@@ -77,33 +65,18 @@ pub fn dry_run(schema: &'static str, changes: &[Change]) -> Result<Report, Failu
 
 /// Carries plans out, many at once. The results are in the order of the plans.
 pub fn execute(host: &Host, changes: &[Change], timeout: Duration) -> Vec<Result<Done>> {
-    let next = AtomicUsize::new(0);
-    let results: Vec<_> = changes.iter().map(|_| Mutex::new(None)).collect();
+    let although_open = changes.iter().all(|change| change.findings.although_open);
+    let execution = Execution::new(host)
+        .timeout(timeout)
+        .although_open(although_open);
     let progress = (changes.len() > 1).then(|| Mutex::new(Progress::of_devices(changes.len())));
-    let work = || {
-        while let Some((change, result)) = {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            changes.get(index).zip(results.get(index))
-        } {
-            let execution = Execution::new(host)
-                .timeout(timeout)
-                .although_open(change.findings.although_open);
-            let done = execution.run(&change.plan);
-            *result.lock().expect("no thread panics") = Some(done);
-            if let Some(progress) = &progress {
-                progress.lock().expect("no thread panics").one_more();
-            }
+    let one_more = || {
+        if let Some(progress) = &progress {
+            progress.lock().expect("no thread panics").one_more();
         }
     };
-    thread::scope(|scope| {
-        for _ in 1..changes.len().min(AT_ONCE) {
-            scope.spawn(work);
-        }
-        work();
-    });
-    let result = |result: Mutex<Option<_>>| result.into_inner().expect("no thread panics");
-    let results = results.into_iter().map(result);
-    results.map(|done| done.expect("each was done")).collect()
+    let plans: Vec<_> = changes.iter().map(|change| &change.plan).collect();
+    execution.run_all(&plans, &one_more)
 }
 
 /// This machine, on which this program reads and writes for itself what the kernel may not be through with. It may be left

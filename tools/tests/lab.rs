@@ -28,6 +28,10 @@ mod in_use;
 mod journal;
 #[path = "lab/look.rs"]
 mod look;
+#[path = "lab/many.rs"]
+mod many;
+#[path = "lab/modules.rs"]
+mod modules;
 #[path = "lab/owner.rs"]
 mod owner;
 #[path = "lab/persist.rs"]

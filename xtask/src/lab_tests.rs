@@ -128,6 +128,11 @@ pub const FULL: &[Vm] = &[
         ],
     },
     Vm {
+        name: "vfs",
+        everything: false,
+        arguments: &["--qemu", VIRTUAL_FUNCTIONS],
+    },
+    Vm {
         name: "qemu10",
         everything: false,
         arguments: &[
@@ -143,6 +148,12 @@ pub const FULL: &[Vm] = &[
 
 /// The machines that are another one after a restart: what its tests leave in the folder `etc` is in `/etc` from the start.
 const RESTARTED: [(&str, &str); 2] = [("restart", "udev"), ("restart_off", "udev")];
+
+/// A drive with 127 virtual functions, as many as QEMU's can have: each has two of the queues and a vector of the interrupts.
+const VIRTUAL_FUNCTIONS: &str = "-device pcie-root-port,id=rpv,chassis=9,slot=9,addr=19.0,mem-reserve=16M \
+                                 -device nvme-subsys,id=sub \
+                                 -device nvme,bus=rpv,serial=vfs,subsys=sub,sriov_max_vfs=127,sriov_vq_flexible=254,\
+                                 sriov_vi_flexible=127,max_ioqpairs=256,msix_qsize=256";
 
 /// The folder for what the tests in a machine leave for the host. They see it at the same path, in `OUTBOARD_RESULTS`.
 fn results_of(vm: &Vm) -> Result<PathBuf> {

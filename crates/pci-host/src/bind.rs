@@ -8,6 +8,7 @@ mod held;
 mod identity;
 mod journal;
 mod lock;
+mod many;
 mod owner;
 mod plan;
 mod taking;

@@ -1,15 +1,12 @@
 //! Who may open a device, as files of `/etc` in a temporary folder; and what udev's helper makes of the same `/sys`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod tree;
+
 use io_core::ErrorKind;
-use pci_host::{Grantee, Host, PciFunction};
-use std::{
-    fs,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-    process::Command,
-};
-use tempfile::TempDir;
+use pci_host::{Grantee, PciFunction};
+use std::{fs, ops::Deref, os::unix::fs::symlink, path::Path, process::Command};
+use tree::Tree;
 
 const RULES: &str = "etc/udev/rules.d/71-outboard-access-0000:00:1c.0-00.0.rules";
 const LIMITS: &str = "etc/security/limits.d/outboard-user-alice.conf";
@@ -17,15 +14,21 @@ const SERVICE: &str = "etc/systemd/system/user@1000.service.d/70-outboard.conf";
 
 /// A machine with a network card behind a bridge, in a group of their own, and with two virtual functions.
 struct Machine {
-    root: TempDir,
-    host: Host,
+    tree: Tree,
+}
+
+impl Deref for Machine {
+    type Target = Tree;
+
+    fn deref(&self) -> &Tree {
+        &self.tree
+    }
 }
 
 impl Machine {
     fn new() -> Self {
-        let root = TempDir::new().unwrap();
-        let host = Host::at(root.path());
-        let machine = Self { root, host };
+        let tree = Tree::new();
+        let machine = Self { tree };
         let bridge = "devices/pci0000:00/0000:00:1c.0";
         machine.function(bridge, "0x8086", 1);
         machine.file(&format!("sys/{bridge}/pci_bus/0000:01/x"), "");
@@ -49,16 +52,6 @@ impl Machine {
         machine
     }
 
-    fn path(&self, path: &str) -> PathBuf {
-        self.root.path().join(path)
-    }
-
-    fn file(&self, path: &str, text: &str) {
-        let path = self.path(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
     fn text(&self, path: &str) -> String {
         fs::read_to_string(self.path(path)).unwrap()
     }
@@ -78,7 +71,7 @@ impl Machine {
         ];
         for (name, text) in files {
             // As the kernel does, with a newline at the end.
-            self.file(&format!("sys/{dir}/{name}"), &format!("{text}\n"));
+            self.file(&format!("sys/{dir}/{name}"), format!("{text}\n"));
         }
         let dir = self.path(&format!("sys/{dir}"));
         fs::write(dir.join("config"), config).unwrap();

@@ -4,30 +4,32 @@
 //! that what is written, and what is made of a kernel that does nothing, can be seen.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod tree;
+
 use io_core::{ErrorKind, pci::PciAddress};
-use pci_host::{Execution, Host, Moment, PciFunction, Plan};
-use std::{
-    error::Error,
-    fs,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-    time::Duration,
-};
-use tempfile::TempDir;
+use pci_host::{Execution, Moment, PciFunction, Plan};
+use std::{error::Error, fs, ops::Deref, os::unix::fs::symlink, path::Path, time::Duration};
+use tree::Tree;
 
 const NO_WAIT: Duration = Duration::from_secs(1);
 
 /// A machine with an e1000e in IOMMU group 7, without a driver, and vfio-pci and e1000e loaded.
 struct Machine {
-    root: TempDir,
-    host: Host,
+    tree: Tree,
+}
+
+impl Deref for Machine {
+    type Target = Tree;
+
+    fn deref(&self) -> &Tree {
+        &self.tree
+    }
 }
 
 impl Machine {
     fn new() -> Self {
-        let root = TempDir::new().unwrap();
-        let host = Host::at(root.path());
-        let machine = Self { root, host };
+        let tree = Tree::new();
+        let machine = Self { tree };
         for driver in ["vfio-pci", "e1000e"] {
             machine.file(&format!("sys/bus/pci/drivers/{driver}/unbind"), "");
         }
@@ -35,16 +37,6 @@ impl Machine {
         machine.file("proc/sys/kernel/random/boot_id", "first-boot\n");
         machine.add("0000:03:00.0", 0x00);
         machine
-    }
-
-    fn path(&self, path: &str) -> PathBuf {
-        self.root.path().join(path)
-    }
-
-    fn file(&self, path: &str, text: impl AsRef<[u8]>) {
-        let path = self.path(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
     }
 
     fn text(&self, path: &str) -> String {
@@ -99,7 +91,7 @@ impl Machine {
     /// The steps of a plan, with paths relative to this machine.
     fn steps(&self, plan: &Plan) -> Vec<(String, String)> {
         let relative = |path: &Path| {
-            path.strip_prefix(self.root.path())
+            path.strip_prefix(self.path(""))
                 .unwrap()
                 .display()
                 .to_string()
@@ -468,4 +460,52 @@ fn a_node_that_does_not_appear_is_waited_for_until_the_deadline_and_no_longer() 
         assert_eq!(function.driver.as_deref(), Some("vfio-pci"));
         assert_eq!(found.as_deref(), Some(node.as_path()));
     });
+}
+
+/// The hint of a bind by which vfio-pci does not take the function.
+fn why_not_taken(machine: &Machine) -> String {
+    machine.file(OVERRIDE, "(null)\n");
+    let error = machine.host.execute(&machine.bind(), NO_WAIT).unwrap_err();
+    error.hint().unwrap().to_owned()
+}
+
+#[test]
+fn a_device_on_the_deny_list_of_vfio_pci_is_said_to_be() {
+    let machine = Machine::new();
+    // QuickAssist C3xxx, by the kernel's include/linux/pci_ids.h.
+    machine.file("sys/bus/pci/devices/0000:03:00.0/device", "0x19e2\n");
+    assert!(why_not_taken(&machine).contains("disable_denylist=1"));
+    let parameter = "sys/module/vfio_pci/parameters/disable_denylist";
+    machine.file(parameter, "Y\n");
+    assert!(why_not_taken(&machine).contains("dmesg"), "it is no reason");
+}
+
+#[test]
+fn the_variant_of_vfio_pci_that_is_made_for_a_device_is_named() {
+    let machine = Machine::new();
+    // As in modules.alias of Linux 6.12, and the modalias of a virtual function of a ConnectX.
+    machine.file("proc/sys/kernel/osrelease", "6.12.0\n");
+    machine.file(
+        "lib/modules/6.12.0/modules.alias",
+        "alias vfio_pci:v000015B3d0000101Esv*sd*bc*sc*i* mlx5_vfio_pci\n\
+         alias vfio_pci:v*d*sv*sd*bc*sc*i* vfio_pci\n",
+    );
+    let alias = "sys/bus/pci/devices/0000:03:00.0/modalias";
+    machine.file(
+        alias,
+        "pci:v000015B3d0000101Esv000015B3sd00000058bc02sc00i00\n",
+    );
+    let hint = why_not_taken(&machine);
+    assert!(
+        hint.ends_with("outboard bind 0000:03:00.0 --driver mlx5_vfio_pci"),
+        "{hint}"
+    );
+    machine.file(
+        alias,
+        "pci:v000015B3d0000101Fsv000015B3sd00000058bc02sc00i00\n",
+    );
+    assert!(
+        why_not_taken(&machine).contains("dmesg"),
+        "that is another device"
+    );
 }

@@ -2,19 +2,21 @@
 //! that answers to writes as the kernel does.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod tree;
+
 use io_core::{ErrorKind, pci::PciAddress};
-use pci_host::{Execution, Host, Moment, Owner, PciFunction, Plan, State};
+use pci_host::{Execution, Moment, Owner, PciFunction, Plan, State};
 use std::{
     cell::Cell,
     error::Error,
     fs,
+    ops::Deref,
     os::unix::fs::{PermissionsExt, symlink},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    path::PathBuf,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
-use tempfile::TempDir;
+use tree::Tree;
 
 const NONE: [u64; 0] = [];
 const NO_WAIT: Duration = Duration::from_secs(1);
@@ -22,22 +24,24 @@ const DEVICE: &str = "sys/devices/pci0000:00/0000:00:05.0/0000:03:00.0";
 
 /// A machine with an e1000e behind a bridge.
 struct Machine {
-    root: TempDir,
-    host: Host,
+    tree: Tree,
     /// After so many moments, the process is stopped.
     moments: AtomicUsize,
 }
 
+impl Deref for Machine {
+    type Target = Tree;
+
+    fn deref(&self) -> &Tree {
+        &self.tree
+    }
+}
+
 impl Machine {
     fn new() -> Self {
-        let root = TempDir::new().unwrap();
-        let host = Host::at(root.path());
+        let tree = Tree::new();
         let moments = AtomicUsize::new(usize::MAX);
-        let machine = Self {
-            root,
-            host,
-            moments,
-        };
+        let machine = Self { tree, moments };
         for driver in ["vfio-pci", "pci-stub", "e1000e"] {
             machine.file(&format!("sys/bus/pci/drivers/{driver}/unbind"), "");
             machine.file(&format!("sys/bus/pci/drivers/{driver}/bind"), "");
@@ -69,16 +73,6 @@ impl Machine {
         symlink(format!("../../../../{DEVICE}"), link).unwrap();
         machine.set_driver(Some("e1000e"));
         machine
-    }
-
-    fn path(&self, path: &str) -> PathBuf {
-        self.root.path().join(path)
-    }
-
-    fn file(&self, path: &str, text: &str) {
-        let path = self.path(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
     }
 
     fn set_driver(&self, driver: Option<&str>) {

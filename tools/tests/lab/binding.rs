@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::{
     fs::{self, File},
     io::Read,
-    process::Stdio,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -19,6 +19,12 @@ const DOORBELL: &str = "0000:00:11.0";
 pub const MEMBER: &str = "0000:05:01.0";
 pub const SECOND: &str = "0000:05:02.0";
 pub const HELD_BY_KERNEL: &str = "0000:05:03.0";
+
+/// Runs a program of the guest's.
+pub fn sh(script: &str) {
+    let output = Command::new("sh").args(["-ec", script]).output().unwrap();
+    assert!(output.status.success(), "{script}: {output:?}");
+}
 
 /// What must not change: drivers and overrides of all devices, and the journal.
 pub fn machine() -> Vec<(String, (Option<String>, String))> {

@@ -2,13 +2,12 @@
 
 use super::{
     NIC,
-    binding::{machine, refuses},
+    binding::{machine, refuses, sh},
     ok, outboard, sysfs,
 };
 use pci_host::Host;
 use std::{
     fs::{self, File},
-    process::Command,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -25,12 +24,6 @@ fn disk() {
         assert!(started.elapsed() < Duration::from_secs(20), "no {DISK}");
         sleep(Duration::from_millis(20));
     }
-}
-
-/// Runs a program of the guest's.
-fn sh(script: &str) {
-    let output = Command::new("sh").args(["-ec", script]).output().unwrap();
-    assert!(output.status.success(), "{script}: {output:?}");
 }
 
 /// The network interface of the NIC.
