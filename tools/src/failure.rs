@@ -14,7 +14,7 @@ Exit status:
   3   there is no such device, BAR, driver or file
   4   a permission is missing
   5   refused: in use, not bound, or not a device to do this with
-  6   what was read back differs from what was written
+  6   what was read back differs from what was written; persist check: something is not as the rules want it
   7   not done in time
   8   the device has gone, or does not answer
   9   the machine, its kernel or the device cannot do this; doctor: something is missing

@@ -22,10 +22,14 @@ mod binding;
 mod held;
 #[path = "lab/hotplug.rs"]
 mod hotplug;
+#[path = "lab/in_use.rs"]
+mod in_use;
 #[path = "lab/journal.rs"]
 mod journal;
 #[path = "lab/look.rs"]
 mod look;
+#[path = "lab/owner.rs"]
+mod owner;
 #[path = "lab/refusal.rs"]
 mod refusal;
 #[path = "lab/users.rs"]

@@ -13,7 +13,7 @@ use crate::{cache, full_kernel, modules, packages, program};
 const META_PACKAGE: &str = "linux-image-amd64";
 
 /// What the guest needs (the first two lines), the drivers of the devices in the topology, and what can be made of these.
-const MODULES: [&str; 16] = [
+const MODULES: [&str; 25] = [
     "virtio_pci",
     "virtio_console",
     "9p",
@@ -31,6 +31,15 @@ const MODULES: [&str; 16] = [
     "ext4",
     "bonding",
     "8021q",
+    "bridge",
+    "team",
+    "macsec",
+    "dm_mod",
+    "md_mod",
+    "raid1",
+    "loop",
+    "target_core_iblock",
+    "bochs",
 ];
 
 /// Which kernel to boot.

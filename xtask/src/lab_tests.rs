@@ -79,6 +79,11 @@ pub const FULL: &[Vm] = &[
         arguments: &[],
     },
     Vm {
+        name: "screen",
+        everything: false,
+        arguments: &["--qemu", "-device VGA,bus=rp2"],
+    },
+    Vm {
         name: "udev_full",
         everything: false,
         arguments: &["--kernel", "full", "--udev"],

@@ -1,4 +1,4 @@
-//! What is in use is refused, and refusing changes nothing: each use with the real thing.
+//! What is in use is refused, and refusing changes nothing. Each finding with the real thing is in `in_use.rs`.
 
 use super::{
     NIC,
@@ -33,15 +33,6 @@ fn sh(script: &str) {
     assert!(output.status.success(), "{script}: {output:?}");
 }
 
-/// What is to be done at the end, whatever happens.
-struct Finally(&'static str);
-
-impl Drop for Finally {
-    fn drop(&mut self) {
-        sh(self.0);
-    }
-}
-
 /// The network interface of the NIC.
 fn interface() -> String {
     let folder = format!("/sys/bus/pci/devices/{NIC}/net");
@@ -50,7 +41,7 @@ fn interface() -> String {
 }
 
 /// The same by every command that takes a device away.
-fn each_refuses(device: &str, code: &str) {
+pub fn each_refuses(device: &str, code: &str) {
     refuses(&["bind", device], code);
     refuses(&["bind", device, "--dry-run"], code);
     refuses(&["bind", device, "--driver", "uio_pci_generic"], code);
@@ -58,47 +49,6 @@ fn each_refuses(device: &str, code: &str) {
     let run = outboard(&["run", device, "--", "true"]).output().unwrap();
     assert_eq!(run.status.code(), Some(123), "{run:?}");
     assert_eq!(machine(), before);
-}
-
-#[test]
-#[ignore = "needs the lab"]
-fn a_drive_that_is_swapped_to() {
-    disk();
-    if lab_guest::fact("kernel") == "stock" {
-        sh(&format!("mkswap {DISK}; swapon {DISK}"));
-        {
-            let _off = Finally("swapoff /dev/nvme0n1");
-            each_refuses(NVME, "swap");
-        }
-        sh("dd if=/dev/zero of=/dev/nvme0n1 bs=4096 count=1 conv=fsync");
-    }
-    ok(&["bind", NVME]);
-    ok(&["release", NVME]);
-}
-
-mod full {
-    use super::*;
-
-    #[test]
-    #[ignore = "needs the lab"]
-    fn a_drive_with_a_mounted_file_system() {
-        disk();
-        sh(&format!(
-            "mke2fs {DISK}; mkdir -p /tmp/mounted; mount -t ext4 {DISK} /tmp/mounted"
-        ));
-        fs::write("/tmp/mounted/file", "still here").unwrap();
-        {
-            let _umount = Finally("umount /tmp/mounted");
-            each_refuses(NVME, "mounted");
-            assert_eq!(
-                fs::read_to_string("/tmp/mounted/file").unwrap(),
-                "still here"
-            );
-        }
-        sh("dd if=/dev/zero of=/dev/nvme0n1 bs=4096 count=16 conv=fsync");
-        ok(&["bind", NVME]);
-        ok(&["release", NVME]);
-    }
 }
 
 #[test]

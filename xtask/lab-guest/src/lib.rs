@@ -1,10 +1,11 @@
 //! For tests that run in the lab's guest: what kind of guest it is, functions that are [`Bound`] for a test, programs that
-//! work on them ([`Load`]), what others do to a device meanwhile ([`Outside`], [`Slot`], [`Hot`]), and [`Qmp`], by which tests
-//! command the QEMU around them.
+//! work on them ([`Load`]), what others do to a device meanwhile ([`Outside`], [`Slot`], [`Hot`]), what is made of its disk ([`Mapped`]),
+//! and [`Qmp`], by which tests command the QEMU around them.
 
 mod bound;
 mod hot;
 mod load;
+mod mapped;
 mod outside;
 mod qmp;
 mod slot;
@@ -12,6 +13,7 @@ mod slot;
 pub use bound::{Bound, ByCalls, modes};
 pub use hot::Hot;
 pub use load::{Ended, Load};
+pub use mapped::Mapped;
 pub use outside::Outside;
 pub use qmp::Qmp;
 pub use slot::{OneProcessor, Slot};

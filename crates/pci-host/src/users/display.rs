@@ -1,7 +1,7 @@
 //! What is seen on a screen.
 
 use super::{Code, Finding};
-use crate::{Host, PciFunction, host::read, select::device_of};
+use crate::{Host, PciFunction, bind::hands_to_userspace, host::read, select::device_of};
 
 /// Whether somebody may be looking at it.
 pub(super) fn users(host: &Host, function: &PciFunction) -> Vec<Finding> {
@@ -14,7 +14,9 @@ pub(super) fn users(host: &Host, function: &PciFunction) -> Vec<Finding> {
         )
     };
     let mut found = Vec::new();
-    if host.attribute(address, "boot_vga").as_deref() == Some("1") {
+    // Once a program may drive it, it shows nothing of the machine's any more: it can be given back.
+    let is_handed_over = function.driver.as_deref().is_some_and(hands_to_userspace);
+    if !is_handed_over && host.attribute(address, "boot_vga").as_deref() == Some("1") {
         found.push(finding(format!(
             "{address} is what the firmware and the boot loader show themselves on"
         )));

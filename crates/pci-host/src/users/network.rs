@@ -1,9 +1,12 @@
 //! The network interfaces of a device, what stands on them, and what goes through.
 
+mod netlink;
+mod packet;
 mod table;
 
 use super::{Code, Finding};
 use crate::{Host, PciFunction, host::names, host::read, select::device_of};
+use io_core::pci::PciAddress;
 use std::collections::BTreeSet;
 use table::Networks;
 
@@ -43,15 +46,16 @@ pub(super) fn users(host: &Host, function: &PciFunction) -> Vec<Finding> {
     }
     let networks = Networks::read(host);
     let ssh = host.ssh_address();
+    let sockets = packet::sockets(host);
     let mut found = Vec::new();
     for interface in climb(host, own) {
         let (name, shown) = (&interface.name, interface.shown());
         if let Some(lower) = interface.below.last() {
-            found.push(stacked(host, name, lower, function));
+            found.push(stacked(host, &networks, name, lower, function));
         }
         if let Some(routes) = networks.routes(name) {
             let sentence = format!("{routes} through {shown} of {}", function.address);
-            let hint = format!("let it lead elsewhere: ip route show dev {name}");
+            let hint = format!("let it lead elsewhere: ip route show table all dev {name}");
             found.push(Finding::new(Code::Route, sentence, hint));
         }
         for address in networks.addresses(name) {
@@ -65,8 +69,49 @@ pub(super) fn users(host: &Host, function: &PciFunction) -> Vec<Finding> {
                 found.push(Finding::new(Code::Ssh, sentence, hint));
             }
         }
+        for socket in sockets
+            .iter()
+            .filter(|s| networks.name(s.interface) == Some(name))
+        {
+            found.push(socket.finding(&format!("{shown} of {}", function.address)));
+        }
     }
     found
+}
+
+/// How far an interface, or what stands on it, leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reach {
+    /// It has neither address nor default route.
+    Nowhere,
+    /// It has an address.
+    Address,
+    /// A default route goes through it.
+    Anywhere,
+}
+
+/// The interfaces that devices have: the function, if it is a PCI device or on one, and how far it leads.
+pub(crate) fn ways(host: &Host) -> Vec<(Option<PciAddress>, Reach)> {
+    let class = host.sys().join("class/net");
+    let networks = Networks::read(host);
+    let reach = |name: &String| match name {
+        name if networks.has_default(name) => Reach::Anywhere,
+        name if networks.addresses(name).next().is_some() => Reach::Address,
+        _ => Reach::Nowhere,
+    };
+    let of_devices = host.class("net").into_iter();
+    let of_devices = of_devices.filter(|name| class.join(name).join("device").exists());
+    let way = |name: String| {
+        let device = device_of(&class.join(&name));
+        let own = Interface {
+            name,
+            below: Vec::new(),
+        };
+        let above = climb(host, vec![own]);
+        let furthest = above.iter().map(|one| reach(&one.name)).max();
+        (device, furthest.unwrap_or(Reach::Nowhere))
+    };
+    of_devices.map(way).collect()
 }
 
 /// The interfaces, and all that stand on them, through the links that the kernel has from each to the next.
@@ -97,43 +142,43 @@ fn climb(host: &Host, own: Vec<Interface>) -> Vec<Interface> {
 }
 
 /// That `upper` stands on `lower`.
-fn stacked(host: &Host, upper: &str, lower: &str, function: &PciFunction) -> Finding {
+fn stacked(
+    host: &Host,
+    networks: &Networks,
+    upper: &str,
+    lower: &str,
+    function: &PciFunction,
+) -> Finding {
     let dir = host.sys().join("class/net").join(upper);
     let event = read(&dir.join("uevent")).unwrap_or_default();
-    let kind = event.lines().find_map(|line| line.strip_prefix("DEVTYPE="));
+    let event = event.lines().find_map(|line| line.strip_prefix("DEVTYPE="));
     let of = format!("{lower} of {}", function.address);
     let port = format!("take it out: sudo ip link set {lower} nomaster");
     let remove = format!("remove {upper} if nobody needs it: sudo ip link delete {upper}");
-    match kind {
-        Some("bond" | "team") => Finding::new(
-            Code::Bond,
-            format!("{of} is a port of the bond {upper}"),
-            port,
-        ),
-        _ if dir.join("bonding").exists() => Finding::new(
-            Code::Bond,
-            format!("{of} is a port of the bond {upper}"),
-            port,
-        ),
-        Some("bridge") => Finding::new(
-            Code::Bridge,
-            format!("{of} is a port of the bridge {upper}"),
-            port,
-        ),
-        _ if dir.join("bridge").exists() || upper == "ovs-system" => Finding::new(
-            Code::Bridge,
-            format!("{of} is a port of the bridge {upper}"),
-            port,
-        ),
-        Some(kind @ ("vlan" | "macvlan" | "ipvlan")) => {
-            Finding::new(Code::Vlan, format!("the {kind} {upper} is on {of}"), remove)
+    let (code, sentence, hint) = match networks.kind(upper).or(event) {
+        Some(kind @ ("bond" | "team" | "bridge")) => {
+            let code = if kind == "bridge" {
+                Code::Bridge
+            } else {
+                Code::Bond
+            };
+            (code, format!("{of} is a port of the {kind} {upper}"), port)
         }
-        _ => Finding::new(
+        Some("openvswitch") => {
+            let sentence = format!("{of} is a port of the switch {upper}");
+            let hint = "take it out: sudo ovs-vsctl del-port ".to_owned() + lower;
+            (Code::Bridge, sentence, hint)
+        }
+        Some(kind @ ("vlan" | "macvlan" | "macvtap" | "ipvlan" | "ipvtap")) => {
+            (Code::Vlan, format!("the {kind} {upper} is on {of}"), remove)
+        }
+        _ => (
             Code::Upper,
             format!("the interface {upper} is on {of}"),
             remove,
         ),
-    }
+    };
+    Finding::new(code, sentence, hint)
 }
 
 /// A folder for interfaces in which none can be seen: they are in another namespace.

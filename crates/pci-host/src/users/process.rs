@@ -1,35 +1,97 @@
 //! Processes that have a device open, or mapped.
 
 use super::{Code, Finding};
-use crate::{Host, PciFunction, host::names, host::read};
+use crate::{Host, PciFunction, host::link_name, host::names, host::read};
 use io_core::pci::PciAddress;
 use std::{
-    collections::BTreeSet,
-    fs, io,
+    collections::{BTreeMap, BTreeSet},
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
 /// How deep the folders of devices go that are looked through: `usb1/1-4/1-4:1.0/0003:.../hidraw/hidraw0` is one of 6.
 const DEEPEST: usize = 12;
 
+/// A process, as it is shown.
+pub(super) struct Process {
+    id: String,
+    command: String,
+    /// Its unit of systemd.
+    unit: Option<String>,
+}
+
+impl Process {
+    fn read(dir: &Path, id: &str) -> Self {
+        let cgroup = fs::read_to_string(dir.join("cgroup")).unwrap_or_default();
+        Self {
+            id: id.to_owned(),
+            command: read(&dir.join("comm")).unwrap_or_else(|_| "a process".to_owned()),
+            unit: unit(&cgroup),
+        }
+    }
+
+    /// How it is brought to let go.
+    pub(super) fn hint(&self) -> String {
+        match &self.unit {
+            Some(unit) if unit.ends_with(".service") => {
+                format!("stop it: sudo systemctl stop {unit}")
+            }
+            _ => format!("let it end: sudo kill {}", self.id),
+        }
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (process {}", self.command, self.id)?;
+        if let Some(unit) = &self.unit {
+            write!(f, ", {unit}")?;
+        }
+        write!(f, ")")
+    }
+}
+
 /// Who has the device open or mapped.
 pub(super) fn users(host: &Host, function: &PciFunction) -> Vec<Finding> {
     let files = files(host, function);
-    let myself = fs::read_link(host.proc().join("self")).unwrap_or_default();
-    let processes = names(host.proc()).unwrap_or_default().into_iter();
-    let processes = processes
-        .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()) && Path::new(name) != myself);
-    let found = processes.flat_map(|process| {
-        let dir = host.proc().join(&process);
-        if is_the_kernels(&dir) {
-            return Vec::new();
-        }
+    let mut found = Vec::new();
+    for (id, dir) in others(host) {
         let held = held(&dir, &files, function.address);
-        held.into_iter()
-            .map(move |how| finding(&dir, &process, &how))
-            .collect::<Vec<_>>()
-    });
-    found.collect()
+        if held.is_empty() {
+            continue;
+        }
+        let process = Process::read(&dir, &id);
+        found.extend(held.into_iter().map(|how| {
+            let sentence = format!("{process} has {how}");
+            Finding::new(Code::Open, sentence, process.hint())
+        }));
+    }
+    found
+}
+
+/// Which process has these open, by what the links of its descriptors say: `socket:[4711]`.
+pub(super) fn with_descriptors(host: &Host, links: &BTreeSet<String>) -> BTreeMap<String, Process> {
+    let mut found = BTreeMap::new();
+    for (id, dir) in others(host) {
+        for descriptor in names(&dir.join("fd")).unwrap_or_default() {
+            let link = link_name(&dir.join("fd").join(&descriptor)).ok().flatten();
+            if let Some(link) = link.filter(|link| links.contains(link)) {
+                found.insert(link, Process::read(&dir, &id));
+            }
+        }
+    }
+    found
+}
+
+/// All processes but this one and the kernel's own, with their folders.
+fn others(host: &Host) -> impl Iterator<Item = (String, PathBuf)> + '_ {
+    let myself = fs::read_link(host.proc().join("self")).unwrap_or_default();
+    let all = names(host.proc()).unwrap_or_default().into_iter();
+    let is_number = |name: &String| name.bytes().all(|byte| byte.is_ascii_digit());
+    let others = all.filter(move |name| is_number(name) && Path::new(name) != myself);
+    others
+        .map(|name| (name.clone(), host.proc().join(name)))
+        .filter(|(_, dir)| !is_the_kernels(dir))
 }
 
 /// Whether it is a thread of the kernel's own: it has no program, and hence nothing open, nor mapped. To see that takes a
@@ -39,29 +101,6 @@ fn is_the_kernels(dir: &Path) -> bool {
     let none = |e: &io::Error| e.kind() == io::ErrorKind::NotFound;
     // The link is there, and leads nowhere (proc_pid_exe(5)).
     fs::read_link(&program).is_err_and(|e| none(&e)) && program.symlink_metadata().is_ok()
-}
-
-fn finding(dir: &Path, process: &str, how: &str) -> Finding {
-    let command = read(&dir.join("comm")).unwrap_or_else(|_| "a process".to_owned());
-    let unit = fs::read_to_string(dir.join("cgroup"))
-        .ok()
-        .and_then(|cgroup| unit(&cgroup));
-    let (of, hint) = match unit {
-        Some(unit) if unit.ends_with(".service") => (
-            format!(", {unit}"),
-            format!("stop it: sudo systemctl stop {unit}"),
-        ),
-        Some(unit) => (
-            format!(", {unit}"),
-            format!("let it end: sudo kill {process}"),
-        ),
-        None => (String::new(), format!("let it end: sudo kill {process}")),
-    };
-    Finding::new(
-        Code::Open,
-        format!("{command} (process {process}{of}) has {how}"),
-        hint,
-    )
 }
 
 /// The innermost unit of systemd in `/proc/PID/cgroup`, whose lines are `number:controllers:path`.

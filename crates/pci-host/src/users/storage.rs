@@ -77,20 +77,30 @@ pub(super) fn users(host: &Host, function: &PciFunction) -> Vec<Finding> {
             explained.insert(disk.name);
         }
     }
+    // Whoever has a partition keeps others from all of the disk: partitions, whose names are longer, come first.
+    let mut own = own;
+    own.sort_by_key(|name| std::cmp::Reverse(name.len()));
     for disk in own {
         if !explained.iter().any(|name| is_or_has(&disk, name)) {
-            found.extend(claimed(host, &disk, function.address));
+            let finding = claimed(host, &disk, function.address);
+            explained.extend(finding.is_some().then_some(disk));
+            found.extend(finding);
         }
     }
     found
 }
 
-/// Whether `name` is this disk, or a partition of it: `sda` has `sda1`, `nvme0n1` has `nvme0n1p1`.
+/// Whether `name` is this disk, or a partition of it: `sda` has `sda1`, `nvme0n1` has `nvme0n1p1`, and not `nvme0n12`.
 fn is_or_has(disk: &str, name: &str) -> bool {
-    let number = name
-        .strip_prefix(disk)
-        .map(|rest| rest.strip_prefix('p').unwrap_or(rest));
-    number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+    let Some(rest) = name.strip_prefix(disk) else {
+        return false;
+    };
+    let number = match disk.ends_with(|last: char| last.is_ascii_digit()) {
+        true => rest.strip_prefix('p'),
+        false => Some(rest),
+    };
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    rest.is_empty() || number.is_some_and(is_number)
 }
 
 /// The disks, and all that are made of them.
@@ -110,7 +120,8 @@ fn climb(host: &Host, own: Vec<String>) -> Vec<Disk> {
             .join("class/block")
             .join(&disk.name)
             .join("holders");
-        for name in names(&holders).unwrap_or_default() {
+        let holders = names(&holders).unwrap_or_default().into_iter();
+        for name in holders.chain(loops(host, &disk.name)) {
             if seen.insert(name.clone()) {
                 let below = [disk.below.as_slice(), std::slice::from_ref(&disk.name)].concat();
                 waiting.push(Disk { name, below });
@@ -119,6 +130,18 @@ fn climb(host: &Host, own: Vec<String>) -> Vec<Disk> {
         found.push(disk);
     }
     found
+}
+
+/// The loop devices on a disk, which are no holders of it.
+fn loops(host: &Host, disk: &str) -> Vec<String> {
+    let class = host.sys().join("class/block");
+    let node = host.dev().join(disk).display().to_string();
+    let mut all = host.class("block");
+    all.retain(|name| {
+        name.starts_with("loop")
+            && read(&class.join(name).join("loop/backing_file")).is_ok_and(|file| file == node)
+    });
+    all
 }
 
 /// That a disk is a part of another one.
@@ -143,6 +166,10 @@ fn held(host: &Host, disk: &Disk, address: PciAddress) -> Option<Finding> {
         _ if dir.join("md").exists() => (
             "the RAID",
             format!("stop it: sudo mdadm --stop /dev/{title}"),
+        ),
+        _ if dir.join("loop").exists() => (
+            "the loop",
+            format!("detach it: sudo losetup --detach /dev/{title}"),
         ),
         _ => ("the disk", format!("see what it is: lsblk /dev/{lower}")),
     };
@@ -179,10 +206,7 @@ fn claimed(host: &Host, disk: &str, address: PciAddress) -> Option<Finding> {
     opened
         .err()
         .filter(|e: &io::Error| e.raw_os_error() == Some(EBUSY))?;
-    let pools = names(&host.proc().join("spl/kstat/zfs")).unwrap_or_default();
-    let is_pool = |name: &String| host.proc().join("spl/kstat/zfs").join(name).is_dir();
-    let pools: Vec<String> = pools.into_iter().filter(is_pool).collect();
-    let (perhaps, hint) = match pools.as_slice() {
+    let (perhaps, hint) = match pools(host).as_slice() {
         [] => (
             String::new(),
             format!("lsblk --output +FSTYPE /dev/{disk} may say what for"),
@@ -194,6 +218,15 @@ fn claimed(host: &Host, disk: &str, address: PciAddress) -> Option<Finding> {
     };
     let sentence = format!("the kernel has {disk} of {address} for itself{perhaps}");
     Some(Finding::new(Code::Holder, sentence, hint))
+}
+
+/// The pools of ZFS that are imported: each has a folder, beside files that are about all of them.
+fn pools(host: &Host) -> Vec<String> {
+    let all = host.proc().join("spl/kstat/zfs");
+    let mut pools = names(&all).unwrap_or_default();
+    pools.retain(|name| all.join(name).is_dir());
+    pools.sort_unstable();
+    pools
 }
 
 /// Where file systems are mounted, by the numbers of their disks, in all mount namespaces that can be seen.
@@ -241,10 +274,48 @@ fn plain(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::plain;
+    use super::{is_or_has, plain, pools};
+    use crate::Host;
+    use std::fs;
 
     #[test]
     fn a_space_in_a_path_is_written_by_its_number() {
         assert_eq!(plain("/mnt/my\\040disk"), "/mnt/my disk");
+    }
+
+    #[test]
+    fn a_partition_is_of_its_disk_and_of_no_other() {
+        for (disk, name, is) in [
+            ("sda", "sda1", true),
+            ("sda", "sda", true),
+            ("sda", "sdaa1", false),
+            ("nvme0n1", "nvme0n1p9", true),
+            ("nvme0n1", "nvme0n1", true),
+            ("nvme0n1", "nvme0n12", false),
+            ("nvme0n1p1", "nvme0n1", false),
+        ] {
+            assert_eq!(is_or_has(disk, name), is, "{name} of {disk}");
+        }
+    }
+
+    #[test]
+    fn pools_of_zfs_are_folders_beside_files() {
+        // As OpenZFS 2.1 lays it out: module/zfs/spa_stats.c, arc.c, dbuf.c.
+        let root = tempfile::tempdir().unwrap();
+        let all = root.path().join("proc/spl/kstat/zfs");
+        for file in [
+            "tank/state",
+            "tank/txgs",
+            "rpool/iostats",
+            "arcstats",
+            "dbufstats",
+            "zil",
+        ] {
+            let file = all.join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, "").unwrap();
+        }
+        assert_eq!(pools(&Host::at(root.path())), ["rpool", "tank"]);
+        assert!(pools(&Host::at(all)).is_empty());
     }
 }

@@ -270,6 +270,23 @@ fn what_is_on_a_screen_is_found() {
 }
 
 #[test]
+fn the_card_that_the_firmware_used_can_be_taken_from_a_program() {
+    for (driver, codes) in [
+        ("i915", &[Code::Display][..]),
+        ("vfio-pci", &[]),
+        ("uio_pci_generic", &[]),
+    ] {
+        let machine = Machine::new();
+        let card = machine.function("pci0000:00/0000:00:02.0", "8086:a7a0", 0x03_0000);
+        machine.file(&format!("{card}/boot_vga"), "1\n");
+        machine.bind(&card, driver);
+        let found = machine.users("0000:00:02.0");
+        let found: Vec<Code> = found.iter().map(|f| f.code).collect();
+        assert_eq!(found, codes, "{driver}");
+    }
+}
+
+#[test]
 fn processes_are_named_with_their_units_and_what_they_hold() {
     let machine = desktop();
     machine.file(&format!("{DRIVE}/nvme/nvme0/dev"), "242:0\n");

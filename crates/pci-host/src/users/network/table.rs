@@ -1,7 +1,9 @@
 //! Addresses and routes, as the kernel has them.
 
-use crate::Host;
+use super::netlink::{self, MAIN_TABLE};
+use crate::{Host, host::read as attribute};
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::Path,
@@ -12,7 +14,14 @@ pub(super) struct Networks {
     addresses: Vec<(String, IpAddr)>,
     /// By interface: where to.
     routes: Vec<(String, String)>,
+    /// By the indexes of interfaces: their names.
+    names: BTreeMap<u32, String>,
+    /// By interface: what kind it is, if it is no hardware.
+    kinds: BTreeMap<String, String>,
 }
+
+/// How many destinations are named.
+const MOST_SHOWN: usize = 4;
 
 // Flags of routes (include/uapi/linux/route.h, ipv6_route.h).
 const RTF_UP: u32 = 0x1;
@@ -25,13 +34,44 @@ impl Networks {
         let file =
             |name: &str| fs::read_to_string(host.proc().join("net").join(name)).unwrap_or_default();
         let mut addresses: Vec<_> = file("if_inet6").lines().filter_map(address6).collect();
-        // No file has the addresses of IPv4 with their interfaces.
+        let names = indexes(host);
+        // No file has the addresses of IPv4 with their interfaces, nor its routes of other tables than the main one.
+        let (mut asked, mut kinds) = (None, BTreeMap::new());
         if host.proc() == Path::new("/proc") {
             addresses.extend(addresses4());
+            asked = netlink::routes();
+            kinds = netlink::kinds();
         }
-        let mut routes: Vec<_> = file("route").lines().filter_map(route4).collect();
-        routes.extend(file("ipv6_route").lines().filter_map(route6));
-        Self { addresses, routes }
+        let named = |(index, kind)| Some((names.get(&index)?.clone(), kind));
+        let kinds = kinds.into_iter().filter_map(named).collect();
+        let routes = match asked {
+            Some(routes) => routes
+                .iter()
+                .filter_map(|route| Some((names.get(&route.interface)?.clone(), to(route)?)))
+                .collect(),
+            None => {
+                let of_ipv4 = file("route");
+                let of_ipv6 = file("ipv6_route");
+                let of_ipv6 = of_ipv6.lines().filter_map(route6);
+                of_ipv4.lines().filter_map(route4).chain(of_ipv6).collect()
+            }
+        };
+        Self {
+            addresses,
+            routes,
+            names,
+            kinds,
+        }
+    }
+
+    /// The kernel's word for what kind an interface is: `team`, `vlan`.
+    pub(super) fn kind(&self, interface: &str) -> Option<&str> {
+        self.kinds.get(interface).map(String::as_str)
+    }
+
+    /// The interface with this index.
+    pub(super) fn name(&self, index: u32) -> Option<&str> {
+        self.names.get(&index).map(String::as_str)
     }
 
     /// The addresses of an interface, but for those that every interface gives itself.
@@ -46,24 +86,66 @@ impl Networks {
         all.into_iter()
     }
 
+    /// Whether the default route goes through an interface.
+    pub(super) fn has_default(&self, interface: &str) -> bool {
+        let mut routes = self.routes.iter();
+        routes.any(|(name, to)| name == interface && to == DEFAULT)
+    }
+
     /// The routes through an interface, as the subject of a sentence.
     pub(super) fn routes(&self, interface: &str) -> Option<String> {
-        let mut to: Vec<&str> = Vec::new();
-        for (name, destination) in &self.routes {
-            if name == interface && !to.contains(&destination.as_str()) {
-                to.push(destination);
-            }
+        let of_it = self.routes.iter().filter(|(name, _)| name == interface);
+        let mut to: BTreeSet<&str> = of_it.map(|(_, to)| to.as_str()).collect();
+        if to.remove(DEFAULT) {
+            return Some("the default route goes".to_owned());
         }
-        match to.as_slice() {
-            [] => None,
-            to if to.contains(&DEFAULT) => Some("the default route goes".to_owned()),
-            [one] => Some(format!("the route to {one} goes")),
-            to => Some(format!("the routes to {} go", to.join(", "))),
+        let shown: Vec<&str> = to.iter().take(MOST_SHOWN).copied().collect();
+        let shown = shown.join(", ");
+        match to.len() {
+            0 => None,
+            1 => Some(format!("the route to {shown} goes")),
+            2..=MOST_SHOWN => Some(format!("the routes to {shown} go")),
+            all => Some(format!(
+                "the routes to {shown} and {} more go",
+                all - MOST_SHOWN
+            )),
         }
     }
 }
 
 const DEFAULT: &str = "default";
+
+fn indexes(host: &Host) -> BTreeMap<u32, String> {
+    let index = |name: &String| {
+        let file = host.sys().join("class/net").join(name).join("ifindex");
+        attribute(&file).ok()?.parse().ok()
+    };
+    let names = host.class("net").into_iter();
+    names
+        .filter_map(|name| Some((index(&name)?, name)))
+        .collect()
+}
+
+/// Where a route leads, unless every interface has it.
+fn to(route: &netlink::Route) -> Option<String> {
+    let netlink::Route {
+        to, prefix, table, ..
+    } = route;
+    let to = match (to, prefix) {
+        (to, _) if is_own(*to) => return None,
+        (_, 0) => DEFAULT.to_owned(),
+        (to, prefix) => format!("{to}/{prefix}"),
+    };
+    Some(match *table {
+        MAIN_TABLE => to,
+        table => format!("{to} (table {table})"),
+    })
+}
+
+/// Whether it leads to neighbours, by addresses that every interface gives itself.
+fn is_own(to: IpAddr) -> bool {
+    matches!(to, IpAddr::V6(to) if to.is_unicast_link_local() || to.is_multicast())
+}
 
 fn addresses4() -> Vec<(String, IpAddr)> {
     let all = nix::ifaddrs::getifaddrs().into_iter().flatten();
@@ -110,7 +192,7 @@ fn route6(line: &str) -> Option<(String, String)> {
     let flags = u32::from_str_radix(flags, 16).ok()?;
     let to = Ipv6Addr::from(u128::from_str_radix(to, 16).ok()?);
     let prefix = u8::from_str_radix(prefix, 16).ok()?;
-    let own = to.is_unicast_link_local() || to.is_multicast();
+    let own = is_own(to.into());
     let counts = flags & RTF_UP != 0 && flags & (RTF_REJECT | RTF_ANYCAST | RTF_LOCAL) == 0;
     let text = match prefix {
         0 => DEFAULT.to_owned(),
