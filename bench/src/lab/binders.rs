@@ -38,6 +38,23 @@ const WRITES: Way = Way {
     release: &[],
 };
 
+/// The same writes as somebody would type them, with the start of a program as all others have it.
+const SHELL: Way = Way {
+    name: "the writes by sh",
+    bind: &[
+        "sh",
+        "-c",
+        "cd /sys/bus/pci && echo vfio-pci >devices/0000:03:00.0/driver_override &&
+         echo 0000:03:00.0 >drivers/e1000e/unbind && echo 0000:03:00.0 >drivers_probe",
+    ],
+    release: &[
+        "sh",
+        "-c",
+        "cd /sys/bus/pci && echo >devices/0000:03:00.0/driver_override &&
+         echo 0000:03:00.0 >drivers/vfio-pci/unbind && echo 0000:03:00.0 >drivers_probe",
+    ],
+};
+
 const OTHERS: [Way; 2] = [
     Way {
         name: "driverctl",
@@ -56,6 +73,7 @@ pub fn rows(others: Option<&Path>) -> Result<()> {
     // The emulator translates a program anew wherever it stands: where it stands at the same place each time, once.
     fs::write("/proc/sys/kernel/randomize_va_space", "0")?;
     contest(&WRITES, TURNS, Target::Time(2.0))?;
+    contest(&SHELL, TURNS, Target::Nothing)?;
     if let Some(others) = others {
         install(others)?;
         for other in &OTHERS {
