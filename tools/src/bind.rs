@@ -14,19 +14,20 @@ const SCHEMA: &str = "outboard.bind/1";
 
 /// Binds devices to a driver.
 pub fn run(args: &BindArgs) -> Result<Report, Failure> {
-    let host = Host::system();
+    let host = change::system().with_patience(args.change.timeout);
     let devices = args.devices.find(&host)?;
     let changes = plan(&host, devices, &args.how, &args.change)?;
     if args.dry_run {
-        return Ok(change::dry_run(SCHEMA, &changes));
+        return change::dry_run(SCHEMA, &changes);
     }
+    change::check(&changes)?;
     let results = change::execute(&host, &changes, args.change.timeout);
     change::report(SCHEMA, &changes, results, &|plan, done| {
         (sentence(plan, done), !plan.steps().is_empty())
     })
 }
 
-/// Plans to bind these devices, and the members of their groups that are to come along. Refuses what is in use.
+/// Plans to bind these devices, and the members of their groups that are to come along.
 pub fn plan(
     host: &Host,
     mut devices: Vec<PciFunction>,

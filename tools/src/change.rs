@@ -1,7 +1,7 @@
 //! Carrying out the plans for one device or many, and saying what came of them.
 
 use crate::{
-    consent::Findings,
+    consent::{self, Findings},
     failure::{Exit, Failure, chain},
     progress::Progress,
     report::Report,
@@ -11,7 +11,6 @@ use pci_host::{Done, Execution, Host, Plan};
 use serde_json::{Value, json};
 use std::{
     env,
-    ffi::OsString,
     path::Path,
     sync::{
         Mutex,
@@ -24,20 +23,26 @@ use std::{
 /// So many devices are changed at once. Each waits for the kernel most of the time.
 const AT_ONCE: usize = 8;
 
-/// The name of the hidden command that writes to `/sys` for us.
-pub const WRITE: &str = "write-sysfs";
+/// The name of the hidden command that reads and writes files of `/sys` for us.
+pub const SYSFS: &str = "serve-sysfs";
 
 /// What is done with one device, and what came of it.
 #[derive(Debug)]
 pub struct Change {
     /// What was planned.
     pub plan: Plan,
-    /// Who uses it, which is agreed to.
+    /// Who uses it.
     pub findings: Findings,
 }
 
-/// Plans for these devices; those that need no change have nobody who would suffer.
-pub fn dry_run(schema: &'static str, changes: &[Change]) -> Report {
+/// Refuses if one of the devices is used in a way that was not agreed to.
+pub fn check(changes: &[Change]) -> Result<(), Failure> {
+    consent::check(changes.iter().map(|change| &change.findings))
+}
+
+/// Plans for these devices; those that need no change have nobody who would suffer. What would be refused is shown as well
+/// before it is.
+pub fn dry_run(schema: &'static str, changes: &[Change]) -> Result<Report, Failure> {
     let mut text = String::new();
     let mut devices = Vec::new();
     for Change { plan, findings } in changes {
@@ -58,16 +63,15 @@ pub fn dry_run(schema: &'static str, changes: &[Change]) -> Report {
             "findings": findings.data(),
         }));
     }
-    Report {
-        schema,
-        data: json!({ "changed": false, "dry_run": true, "devices": devices }),
-        text,
+    let data = json!({ "changed": false, "dry_run": true, "devices": devices });
+    match check(changes) {
+        Ok(()) => Ok(Report { schema, data, text }),
+        Err(refusal) => Err(refusal.with("data", data).with_text(text)),
     }
 }
 
 /// Carries plans out, many at once. The results are in the order of the plans.
 pub fn execute(host: &Host, changes: &[Change], timeout: Duration) -> Vec<Result<Done>> {
-    let helper = helper();
     let next = AtomicUsize::new(0);
     let results: Vec<_> = changes.iter().map(|_| Mutex::new(None)).collect();
     let progress = (changes.len() > 1).then(|| Mutex::new(Progress::of_devices(changes.len())));
@@ -76,12 +80,9 @@ pub fn execute(host: &Host, changes: &[Change], timeout: Duration) -> Vec<Result
             let index = next.fetch_add(1, Ordering::Relaxed);
             changes.get(index).zip(results.get(index))
         } {
-            let mut execution = Execution::new(host)
+            let execution = Execution::new(host)
                 .timeout(timeout)
                 .although_open(change.findings.although_open);
-            if let Some(helper) = &helper {
-                execution = execution.helper(helper);
-            }
             let done = execution.run(&change.plan);
             *result.lock().expect("no thread panics") = Some(done);
             if let Some(progress) = &progress {
@@ -100,11 +101,17 @@ pub fn execute(host: &Host, changes: &[Change], timeout: Duration) -> Vec<Result
     results.map(|done| done.expect("each was done")).collect()
 }
 
-/// The command that writes to `/sys` for us: this program. It may be left in the kernel, and we end.
-fn helper() -> Option<Vec<OsString>> {
-    let program = env::current_exe();
-    let program = program.inspect_err(|e| log::debug!("without a helper: {e}"));
-    Some(vec![program.ok()?.into(), WRITE.into()])
+/// This machine, on which this program reads and writes for itself what the kernel may not be through with. It may be left
+/// in the kernel, and we end.
+pub fn system() -> Host {
+    let host = Host::system();
+    match env::current_exe() {
+        Ok(program) => host.with_helper(vec![program.into(), SYSFS.into()]),
+        Err(error) => {
+            log::debug!("without a helper: {error}");
+            host
+        }
+    }
 }
 
 /// What came of it, as a sentence and whether anything was changed.

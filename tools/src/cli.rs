@@ -58,9 +58,6 @@ pub enum Command {
     Undo(UndoArgs),
     /// Show the journal: what was bound and can be taken back
     Log,
-    /// Write to /sys what standard input says
-    #[command(name = change::WRITE, hide = true)]
-    Write,
     /// Bind devices at each start of the machine, by udev
     Persist {
         /// What to do.
@@ -188,7 +185,7 @@ pub struct LookArgs {
 impl LookArgs {
     /// The machine.
     pub fn host(&self) -> Host {
-        self.root.as_ref().map_or_else(Host::system, Host::at)
+        self.root.as_ref().map_or_else(change::system, Host::at)
     }
 }
 

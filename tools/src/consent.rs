@@ -32,8 +32,10 @@ impl Allow {
 pub struct Findings {
     /// The device.
     pub function: PciFunction,
-    /// What uses it: all of it is agreed to.
+    /// What uses it, and is agreed to.
     pub agreed: Vec<Finding>,
+    /// What uses it, and is not.
+    pub refused: Vec<Finding>,
     /// Whether it may be open.
     pub although_open: bool,
 }
@@ -42,7 +44,8 @@ impl Findings {
     /// For programs.
     pub fn data(&self) -> Vec<Value> {
         let of = |finding| data(&self.function, finding);
-        self.agreed.iter().map(of).collect()
+        let all = self.refused.iter().chain(&self.agreed);
+        all.map(of).collect()
     }
 }
 
@@ -55,7 +58,7 @@ pub enum Group {
     Any,
 }
 
-/// Refuses if one of the devices is used in a way that was not agreed to.
+/// Who uses the devices, and what of that is agreed to.
 pub fn ask(
     host: &Host,
     plans: &[Plan],
@@ -64,7 +67,6 @@ pub fn ask(
 ) -> Result<Vec<Findings>, Failure> {
     let address = |plan: &Plan| plan.before().address.to_string();
     let members: Vec<_> = plans.iter().map(address).collect();
-    let mut refused = Vec::new();
     let mut all = Vec::new();
     for plan in plans {
         let function = plan.before().clone();
@@ -74,20 +76,30 @@ pub fn ask(
             Vec::new()
         };
         let agreed = |finding: &Finding| allow.iter().any(|allow| allow.agrees_to(finding));
-        let (agreed, others): (Vec<_>, Vec<_>) = found.into_iter().partition(agreed);
-        refused.extend(
-            others
-                .into_iter()
-                .map(|finding| (function.clone(), finding)),
-        );
+        let (agreed, refused) = found.into_iter().partition(agreed);
         all.push(Findings {
             function,
             agreed,
+            refused,
             although_open: allow.iter().any(|allow| allow.0 == Code::Open.word()),
         });
     }
+    Ok(all)
+}
+
+/// Refuses if one of the devices is used in a way that was not agreed to.
+pub fn check<'a>(all: impl Iterator<Item = &'a Findings>) -> Result<(), Failure> {
+    let refused: Vec<_> = all
+        .flat_map(|findings| {
+            let function = &findings.function;
+            findings
+                .refused
+                .iter()
+                .map(move |finding| (function, finding))
+        })
+        .collect();
     match refused.as_slice() {
-        [] => Ok(all),
+        [] => Ok(()),
         refused => Err(refusal(refused, "in use", "bind it too: --with")),
     }
 }
@@ -111,7 +123,7 @@ fn users(
 }
 
 /// The refusal of devices that are `what`; `along` is how another one of the group is taken along.
-pub fn refusal(refused: &[(PciFunction, Finding)], what: &str, along: &str) -> Failure {
+pub fn refusal(refused: &[(&PciFunction, &Finding)], what: &str, along: &str) -> Failure {
     let mut devices: Vec<_> = refused.iter().map(|(f, _)| f.address.to_string()).collect();
     devices.dedup();
     let mut message = format!("{} is {what}, and nothing was changed", devices.join(", "));

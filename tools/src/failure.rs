@@ -3,7 +3,11 @@
 use crate::report;
 use io_core::ErrorKind;
 use serde_json::{Map, Value, json};
-use std::{error::Error, io, process::ExitCode};
+use std::{
+    error::Error,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 /// The exit statuses, as the help shows them.
 pub const EXIT_CODES: &str = "\
@@ -29,6 +33,8 @@ pub struct Failure {
     hint: Option<String>,
     /// More for programs: the fields of this object.
     more: Map<String, Value>,
+    /// What is printed all the same, for people.
+    text: String,
 }
 
 /// The exit statuses of failures.
@@ -106,6 +112,7 @@ impl Failure {
             message: message.into(),
             hint: None,
             more: Map::new(),
+            text: String::new(),
         }
     }
 
@@ -118,6 +125,12 @@ impl Failure {
     /// The same failure with a field for programs.
     pub fn with(mut self, name: &str, value: Value) -> Self {
         self.more.insert(name.to_owned(), value);
+        self
+    }
+
+    /// The same failure with what is printed all the same, for people.
+    pub fn with_text(mut self, text: String) -> Self {
+        self.text = text;
         self
     }
 
@@ -135,6 +148,10 @@ impl Failure {
     /// Tells the user, and gives the status to exit with.
     pub fn print(self, json: bool) -> ExitCode {
         if self.exit != Exit::BrokenPipe {
+            if !json {
+                // Nothing is left to be done if it cannot be written.
+                let _ = io::stdout().write_all(self.text.as_bytes());
+            }
             report::complain("error", &self.message);
             if let Some(hint) = &self.hint {
                 report::complain(" hint", hint);
@@ -169,6 +186,7 @@ impl From<io_core::Error> for Failure {
             message: chain(&error),
             hint: error.hint().map(str::to_owned),
             more: Map::new(),
+            text: String::new(),
         }
     }
 }

@@ -24,7 +24,7 @@ pub fn run(args: &GroupsArgs) -> Result<Report, Failure> {
     if groups.is_empty() {
         return Err(none("there are no IOMMU groups on this machine"));
     }
-    let names = Names::read();
+    let names = Names::of(groups.iter().flat_map(|group| &group.members));
     Ok(Report {
         schema: "outboard.groups/1",
         data: groups.iter().map(|group| data(&host, group)).collect(),

@@ -11,24 +11,31 @@ use std::{collections::BTreeMap, path::Path};
 /// What the functions have become, by their addresses.
 type Attached = BTreeMap<PciAddress, Vec<Selector>>;
 
-/// Lists the machine's PCI functions, or those that were asked for.
-pub fn run(args: &ListArgs) -> Result<Report, Failure> {
+/// Lists the machine's PCI functions, or those that were asked for; as `json` or as text.
+pub fn run(args: &ListArgs, json: bool) -> Result<Report, Failure> {
     let host = args.look.host();
     let mut functions = match args.devices.as_slice() {
         [] => host.functions()?,
         devices => select::several(&host, devices)?,
     };
-    let names = Names::read();
+    let names = Names::of(&functions);
     functions.retain(|function| args.wants(function, &names));
     let attached = host.attached();
-    Ok(Report {
+    let mut report = Report {
         schema: "outboard.list/1",
-        data: functions
-            .iter()
-            .map(|function| data(&host, function, &names, &attached))
-            .collect(),
-        text: table(&host, &functions, &names, &attached),
-    })
+        ..Report::empty()
+    };
+    // Of ten thousand functions, either takes a while; and overrides are in the JSON alone.
+    if json {
+        let overrides = host.driver_overrides(&functions)?;
+        let of = |(function, set): (_, &_)| {
+            data(&host, function, Option::as_ref(set), &names, &attached)
+        };
+        report.data = functions.iter().zip(&overrides).map(of).collect();
+    } else {
+        report.text = table(&host, &functions, &names, &attached);
+    }
+    Ok(report)
 }
 
 impl ListArgs {
@@ -96,8 +103,14 @@ fn bar(bar: &BarResource) -> String {
     format!("{}:{}{ports}", bar.index, units::size(bar.size))
 }
 
-/// A function for programs.
-pub fn data(host: &Host, function: &PciFunction, names: &Names, attached: &Attached) -> Value {
+/// A function for programs. Its override is not known where the kernel holds it.
+pub fn data(
+    host: &Host,
+    function: &PciFunction,
+    set: Option<&Option<String>>,
+    names: &Names,
+    attached: &Attached,
+) -> Value {
     json!({
         "path": path(host, function),
         "use": uses(function, attached),
@@ -113,7 +126,8 @@ pub fn data(host: &Host, function: &PciFunction, names: &Names, attached: &Attac
         "device_name": names.device(function),
         "class_name": names.class(function),
         "driver": function.driver,
-        "driver_override": function.driver_override,
+        "driver_override": set,
+        "held": set.is_none(),
         "iommu_group": function.iommu_group,
         "reset_methods": function.reset_methods,
         "bridge": function.is_bridge,

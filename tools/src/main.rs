@@ -34,9 +34,16 @@ use clap::Parser;
 use cli::{Cli, Command, FwCommand};
 use failure::Failure;
 use report::Report;
-use std::{io, process::ExitCode};
+use std::{env, io, process::ExitCode};
 
 fn main() -> ExitCode {
+    // Another `outboard` waits for this one, which need not know what else there is.
+    if env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == change::SYSFS)
+    {
+        return serve();
+    }
     completions::answer();
     let cli = Cli::parse();
     let mut logger = env_logger::Builder::from_env("OUTBOARD_LOG");
@@ -53,7 +60,7 @@ fn main() -> ExitCode {
         }
         Command::Persist { command } => persist::run(command)
             .and_then(|(report, status)| report.print(cli.json).map(|()| status)),
-        command => run(command)
+        command => run(command, cli.json)
             .and_then(|report| report.print(cli.json))
             .map(|()| ExitCode::SUCCESS),
     };
@@ -63,18 +70,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command) -> Result<Report, Failure> {
+/// Reads and writes in `/sys` what standard input says, for another `outboard`.
+fn serve() -> ExitCode {
+    match pci_host::serve_sysfs(io::stdin().lock(), io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => Failure::from(error).print(false),
+    }
+}
+
+fn run(command: &Command, json: bool) -> Result<Report, Failure> {
     match command {
-        Command::List(args) => list::run(args),
+        Command::List(args) => list::run(args, json),
         Command::Bind(args) => bind::run(args),
         Command::Release(args) => release::run(args),
         Command::Undo(args) => undo::run(args),
         Command::Log => log::run(),
-        Command::Write => {
-            let written = pci_host::serve_writes(io::stdin().lock(), io::stdout().lock());
-            written.map_err(Failure::from)?;
-            Ok(Report::empty())
-        }
         // `main` has them.
         Command::Run(_) | Command::Doctor(_) | Command::Persist { .. } => Ok(Report::empty()),
         Command::Show(args) => show::run(args),

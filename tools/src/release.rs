@@ -7,13 +7,13 @@ use crate::{
     failure::Failure,
     report::Report,
 };
-use pci_host::{Done, Host, Plan, State};
+use pci_host::{Done, Plan};
 
 const SCHEMA: &str = "outboard.release/1";
 
 /// Gives devices back to the driver that they had, or to another one of the kernel's own.
 pub fn run(args: &ReleaseArgs) -> Result<Report, Failure> {
-    let host = Host::system();
+    let host = change::system().with_patience(args.change.timeout);
     let devices = args.devices.find(&host)?;
     let mut plans = Vec::new();
     for function in &devices {
@@ -28,15 +28,16 @@ pub fn run(args: &ReleaseArgs) -> Result<Report, Failure> {
         .map(|(plan, findings)| Change { plan, findings })
         .collect();
     if args.dry_run {
-        return Ok(change::dry_run(SCHEMA, &changes));
+        return change::dry_run(SCHEMA, &changes);
     }
+    change::check(&changes)?;
     let results = change::execute(&host, &changes, args.change.timeout);
     change::report(SCHEMA, &changes, results, &sentence)
 }
 
 fn sentence(plan: &Plan, done: &Done) -> (String, bool) {
     let address = done.function.address;
-    let changed = State::of(&done.function) != State::of(plan.before());
+    let changed = done.state != *plan.state();
     let now = driver_name(done.function.driver.as_deref());
     let text = if changed {
         let before = driver_name(plan.before().driver.as_deref());

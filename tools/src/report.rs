@@ -38,8 +38,10 @@ impl Report {
 
 /// Prints one JSON object to standard output.
 pub fn print_json(value: &Value) -> io::Result<()> {
+    // All at once: standard output is written to the system line by line.
+    let text = format!("{value:#}\n");
     let mut out = io::stdout();
-    writeln!(out, "{value:#}")?;
+    out.write_all(text.as_bytes())?;
     out.flush()
 }
 

@@ -33,12 +33,13 @@ const INTERVAL: Duration = Duration::from_millis(10);
 
 /// Binds a device, runs a program, and gives the device back.
 pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
-    let host = Host::system();
+    let host = change::system().with_patience(args.change.timeout);
     // From here on, the device is given back before a signal ends us.
     let signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]).map_err(Failure::from);
     let mut signals = signals.map_err(own)?;
     let device = args.device.find(&host).map_err(own)?;
     let changes = bind::plan(&host, vec![device], &args.how, &args.change).map_err(own)?;
+    change::check(&changes).map_err(own)?;
     let mut bound = Vec::new();
     let mut failed = None;
     for result in change::execute(&host, &changes, args.change.timeout) {
@@ -164,6 +165,7 @@ fn give_one_back(
     let findings = Findings {
         function: now,
         agreed: Vec::new(),
+        refused: Vec::new(),
         although_open: false,
     };
     let changes = [Change { plan, findings }];

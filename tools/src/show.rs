@@ -7,18 +7,25 @@ use crate::{
 use io_core::pci::Config;
 use pci_host::{Host, PciFunction};
 use serde_json::{Value, json};
-use std::fmt::Write;
+use std::{fmt::Write, slice};
+
+const HELD: &str = "  held              the kernel is not through with a change of it, an unbind as a rule, and does not say what \
+                    its driver override is";
 
 /// Shows all that is known of a device.
 pub fn run(args: &ShowArgs) -> Result<Report, Failure> {
     let host = args.look.host();
     let function = args.device.find(&host)?;
-    let names = Names::read();
+    let names = Names::of([&function]);
     let config = host.config_space(function.address)?;
     let (capabilities, broken) = capabilities::all(Config::new(&config));
     let findings = host.users(&function)?;
     let facts = facts(&host, &function);
-    let mut data = list::data(&host, &function, &names, &host.attached());
+    let set = host
+        .driver_overrides(slice::from_ref(&function))?
+        .pop()
+        .flatten();
+    let mut data = list::data(&host, &function, set.as_ref(), &names, &host.attached());
     if let Some(data) = data.as_object_mut() {
         for (name, value) in &facts {
             data.insert((*name).to_owned(), value.clone());
@@ -33,6 +40,9 @@ pub fn run(args: &ShowArgs) -> Result<Report, Failure> {
     }
     let mut text = Page(head(&function, &names));
     text.facts(&data_lines(&data, &facts));
+    if set.is_none() {
+        text.line(HELD);
+    }
     if let Some(group) = groups::of(&host, &function, &names)? {
         text.part("group", group.lines().map(str::to_owned));
     }
@@ -102,6 +112,7 @@ fn facts(host: &Host, function: &PciFunction) -> Vec<(&'static str, Value)> {
     let says = |name| host.attribute(address, name);
     let number = |name| says(name).and_then(|text| text.parse::<i64>().ok());
     let physical = host.physical_function(address);
+    let most = number("sriov_totalvfs");
     vec![
         (
             "serial",
@@ -120,8 +131,11 @@ fn facts(host: &Host, function: &PciFunction) -> Vec<(&'static str, Value)> {
             "numa_node",
             json!(number("numa_node").filter(|node| *node >= 0)),
         ),
-        ("virtual_functions", json!(number("sriov_numvfs"))),
-        ("most_virtual_functions", json!(number("sriov_totalvfs"))),
+        (
+            "virtual_functions",
+            json!(most.map(|_| host.virtual_functions(address))),
+        ),
+        ("most_virtual_functions", json!(most)),
         (
             "physical_function",
             json!(physical.map(|address| address.to_string())),

@@ -15,7 +15,7 @@ const SCHEMA: &str = "outboard.undo/1";
 
 /// Puts a device back to how it was before an entry of the journal.
 pub fn run(args: &UndoArgs) -> Result<Report, Failure> {
-    let host = Host::system();
+    let host = change::system().with_patience(args.change.timeout);
     let journal = host.journal()?;
     let entry = match args.id {
         Some(id) => journal.entry(id)?,
@@ -50,8 +50,9 @@ pub fn run(args: &UndoArgs) -> Result<Report, Failure> {
         .into_iter()
         .collect();
     if args.dry_run {
-        return Ok(change::dry_run(SCHEMA, &changes));
+        return change::dry_run(SCHEMA, &changes);
     }
+    change::check(&changes)?;
     let results = change::execute(&host, &changes, args.change.timeout);
     change::report(SCHEMA, &changes, results, &sentence)
 }

@@ -18,6 +18,8 @@ mod schema;
 mod access;
 #[path = "lab/binding.rs"]
 mod binding;
+#[path = "lab/held.rs"]
+mod held;
 #[path = "lab/hotplug.rs"]
 mod hotplug;
 #[path = "lab/journal.rs"]

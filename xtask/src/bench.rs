@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: io-core's accessors and copies, and in the lab what real VFIO does, each beside a named rival.
+//! `cargo xtask bench`: io-core's accessors and copies, `outboard list`, and in the lab what real VFIO does, each beside a
+//! named rival.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use crate::assembly::target_folder;
 use crate::bench_row::{Row, table};
 use crate::error::{Context, Result};
 use crate::static_build::cargo;
-use crate::{bench_lab, instructions, program, register_build};
+use crate::{bench_lab, bench_list, instructions, program, register_build};
 
 /// The name of the row about the time that a build takes.
 const REGISTER_BUILD: &str = "definitions of registers";
@@ -47,6 +48,9 @@ pub fn run(options: &Options) -> Result<u8> {
     for line in timed.lines() {
         let row = serde_json::from_str(line).context(|| "the bench gave a row that is no JSON")?;
         rows.push(Row::new(&row)?.with_instructions(&bench)?);
+    }
+    if bench_list::is_wanted(&options.only) {
+        rows.extend(bench_list::measure()?);
     }
     let registers = if REGISTER_BUILD.contains(&options.only) {
         eprintln!("xtask: building a crate with {REGISTER_BUILD}");

@@ -10,6 +10,7 @@ mod assembly;
 mod backends;
 mod bench;
 mod bench_lab;
+mod bench_list;
 mod bench_row;
 mod board;
 mod cache;

@@ -5,10 +5,14 @@
 )]
 
 use crate::{
-    AccessWidth, CopyFault, Fault, IndirectBackend, IndirectIo, IoBackend, IoBase, IoCopyable,
-    KnownSize, Region, RegionError, RegionName, RegionOps, TryIoCapable, Width,
+    AccessWidth, CopyFault, Error, ErrorKind, Fault, IndirectBackend, IndirectIo, Io, IoBackend,
+    IoBase, IoCopyable, KnownSize, Region, RegionError, RegionName, RegionOps, TryIoCapable, Width,
+    pci::Command,
 };
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
 /// Configuration space: 256 bytes, or 4096 on PCI Express.
 ///
@@ -48,6 +52,43 @@ impl<'a, const SIZE: usize> ConfigSpace<'a, Region<SIZE>> {
     /// It has less than `SIZE` bytes.
     pub fn new(ops: &'a dyn RegionOps) -> Result<Self, RegionError> {
         IndirectIo::up_to(ops, Width::U32).map(Self)
+    }
+
+    /// Sets these bits of Command, or clears them, and leaves the others as they are: threads of this process that
+    /// change bits take turns, whatever the device.
+    ///
+    /// # Errors
+    ///
+    /// The device does not answer, or what reaches it fails.
+    ///
+    /// ```
+    /// use io_core::{ConfigSpace, Io, pci::Command, sim::Ram};
+    ///
+    /// let ram = Ram::new("configuration space of a simulated device", 256);
+    /// let config: ConfigSpace<'_> = ConfigSpace::new(&ram)?;
+    /// config.set_command(Command::MEMORY, true)?;
+    /// config.set_command(Command::BUS_MASTER, true)?;
+    /// config.set_command(Command::MEMORY, false)?;
+    /// assert_eq!(config.try_read16(0x04)?, 0x0004);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_command(self, bits: Command, on: bool) -> crate::Result<()> {
+        static CHANGING: Mutex<()> = Mutex::new(());
+        let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
+        // 16 bits: Status, which stands behind it, is cleared by writing what was read.
+        let command = self.try_read16(COMMAND)?;
+        // What nobody answers is ones, which are not to be written to a device that is back by then.
+        if command == u16::MAX {
+            let message = format!("{} does not answer", self.ops().name());
+            return Err(Error::new(ErrorKind::Lost, message));
+        }
+        let command = Command::from_bits(command);
+        let wanted = if on {
+            command.with(bits)
+        } else {
+            command.without(bits)
+        };
+        Ok(self.try_write16(COMMAND, wanted.bits())?)
     }
 
     /// What reaches it.

@@ -1,7 +1,7 @@
 //! A PCI device, whoever reaches it.
 
 use crate::{
-    Bar, ConfigSpace, Error, ErrorKind, Io, Result,
+    Bar, ConfigSpace, Io, Result,
     dma::DmaSpace,
     event::DeviceEvents,
     irq::Interrupts,
@@ -58,7 +58,7 @@ pub trait PciDevice: fmt::Debug + Send + Sync {
     ///
     /// The device does not answer.
     fn set_bus_master(&self, on: bool) -> Result<()> {
-        set_command(self, Command::BUS_MASTER, on)
+        self.config().set_command(Command::BUS_MASTER, on)
     }
 
     /// Switches memory decoding on or off: without it, the device does not answer to accesses to its BARs in memory. It is
@@ -71,7 +71,7 @@ pub trait PciDevice: fmt::Debug + Send + Sync {
     ///
     /// The device does not answer.
     fn set_memory_decode(&self, on: bool) -> Result<()> {
-        set_command(self, Command::MEMORY, on)
+        self.config().set_command(Command::MEMORY, on)
     }
 
     /// Resets it.
@@ -80,24 +80,4 @@ pub trait PciDevice: fmt::Debug + Send + Sync {
     ///
     /// There is no way to reset it, or the kernel failed.
     fn reset(&self) -> Result<()>;
-}
-
-/// Sets these bits of Command, or clears them.
-fn set_command(device: &(impl PciDevice + ?Sized), bits: Command, on: bool) -> Result<()> {
-    let at = usize::from(Command::OFFSET);
-    // 16 bits: Status, which stands behind it, is cleared by writing what was read.
-    let (config, address) = (device.config(), device.address());
-    let command = config.try_read16(at)?;
-    // What nobody answers is ones, which are not to be written to a device that is back by then.
-    if command == u16::MAX {
-        let message = format!("{address} does not answer");
-        return Err(Error::new(ErrorKind::Lost, message));
-    }
-    let command = Command::from_bits(command);
-    let wanted = if on {
-        command.with(bits)
-    } else {
-        command.without(bits)
-    };
-    Ok(config.try_write16(at, wanted.bits())?)
 }

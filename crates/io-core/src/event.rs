@@ -294,7 +294,7 @@ mod tests {
         device.config().try_write16(4, u16::MAX).unwrap();
         let error = device.set_bus_master(false).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Lost);
-        assert_eq!(error.to_string(), "0000:01:00.0 does not answer");
+        assert!(error.to_string().ends_with("does not answer"), "{error}");
         assert!(device.set_memory_decode(false).is_err());
         assert_eq!(device.command(), u16::MAX);
     }

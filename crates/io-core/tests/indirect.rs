@@ -12,10 +12,18 @@ mod memory;
 use io_core::{
     AccessErrorKind, AccessWidth, ConfigSpace, Error, ErrorKind, Fault, IndirectIo, Io,
     MappingName, Offset, Region, RegionOps, TryIoCapable, UntypedRegion, Width,
+    pci::Command,
     sim::{Ram, Recorder},
 };
 use memory::{CANARY, MARGIN, Memory};
-use std::{error, fs::File, os::unix::fs::FileExt};
+use std::{
+    error,
+    fs::File,
+    os::unix::fs::FileExt,
+    sync::atomic::{AtomicU16, Ordering},
+    thread,
+    time::Duration,
+};
 
 /// What a driver does that knows nothing of what carries its accesses out.
 fn drive<'a, V: Io<'a, Target: UntypedRegion>>(io: V) -> Result<u32, io_core::AccessError>
@@ -306,4 +314,52 @@ fn a_mapped_region_can_be_recorded() {
         ]
     );
     assert_eq!(recorder.name(), "BAR 0 of 0000:00:03.0");
+}
+
+/// Command, behind a bus that takes its time between what it reads and what it is asked next.
+#[derive(Debug)]
+struct SlowCommand(AtomicU16);
+
+impl RegionOps for SlowCommand {
+    fn name(&self) -> String {
+        "configuration space of 0000:00:14.0".to_owned()
+    }
+
+    fn size(&self) -> usize {
+        256
+    }
+
+    fn read(&self, _: Offset, bytes: &mut [u8]) -> Result<(), Fault> {
+        bytes.copy_from_slice(&self.0.load(Ordering::SeqCst).to_le_bytes());
+        thread::sleep(Duration::from_millis(1));
+        Ok(())
+    }
+
+    fn write(&self, at: Offset, bytes: &[u8]) -> Result<(), Fault> {
+        assert_eq!((at.bytes(), bytes.len()), (4, 2), "Status is left alone");
+        let command = u16::from_le_bytes(bytes.try_into().unwrap());
+        self.0.store(command, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+#[test]
+fn threads_that_change_bits_of_command_leave_each_other_theirs() {
+    let slow = SlowCommand(AtomicU16::new(0));
+    let change = |bit: Command| {
+        let config: ConfigSpace<'_> = ConfigSpace::new(&slow).unwrap();
+        for _ in 0..10 {
+            for on in [true, false, true] {
+                config.set_command(bit, on).unwrap();
+                let now = Command::from_bits(slow.0.load(Ordering::SeqCst));
+                assert_eq!(now.contains(bit), on);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| change(Command::BUS_MASTER));
+        scope.spawn(|| change(Command::INTERRUPT_DISABLE));
+    });
+    let both = Command::BUS_MASTER.with(Command::INTERRUPT_DISABLE);
+    assert_eq!(slow.0.load(Ordering::SeqCst), both.bits());
 }

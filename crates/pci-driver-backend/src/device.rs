@@ -59,13 +59,8 @@ impl PciDriverDevice {
     pub fn new(device: VfioPciDevice, address: PciAddress) -> Result<Self> {
         let device = Arc::new(device);
         let dma = DmaSpace::new(Box::new(Type1(Arc::clone(device.container()))))?;
-        let size = usize::try_from(device.config().len()).unwrap_or(0);
         Ok(Self {
-            config: Config {
-                name: format!("configuration space of {address}"),
-                device: Arc::clone(&device),
-                size,
-            },
+            config: Config::new(&device, address),
             irqs: Arc::new(Irqs::new(&device, address)),
             device,
             address,
@@ -90,7 +85,7 @@ impl PciDevice for PciDriverDevice {
     }
 
     fn config(&self) -> ConfigSpace<'_> {
-        ConfigSpace::new(&self.config).expect("the kernel shows 256 bytes at least")
+        self.config.space()
     }
 
     fn bar(&self, index: u8) -> Result<Bar> {
@@ -125,10 +120,24 @@ impl PciDevice for PciDriverDevice {
 
 /// Configuration space, by calls.
 #[derive(Debug)]
-struct Config {
+pub(crate) struct Config {
     device: Arc<VfioPciDevice>,
     name: String,
     size: usize,
+}
+
+impl Config {
+    pub(crate) fn new(device: &Arc<VfioPciDevice>, address: PciAddress) -> Self {
+        Self {
+            device: Arc::clone(device),
+            name: format!("configuration space of {address}"),
+            size: usize::try_from(device.config().len()).unwrap_or(0),
+        }
+    }
+
+    pub(crate) fn space(&self) -> ConfigSpace<'_> {
+        ConfigSpace::new(self).expect("the kernel shows 256 bytes at least")
+    }
 }
 
 impl RegionOps for Config {

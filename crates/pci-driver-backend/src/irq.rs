@@ -1,6 +1,6 @@
 //! Interrupts: all vectors of a kind at once, which is how pci-driver enables them.
 
-use crate::PciDriverDevice;
+use crate::{PciDriverDevice, device::Config};
 use device_file::until_some;
 use io_core::{
     Error, ErrorKind, Result,
@@ -13,7 +13,6 @@ use nix::{
 };
 use pci_driver::{
     backends::vfio::VfioPciDevice, device::PciDevice as _, interrupts::PciInterruptMechanism,
-    regions::PciRegion as _,
 };
 use std::{
     io,
@@ -27,6 +26,7 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Irqs {
     device: Arc<VfioPciDevice>,
+    config: Config,
     address: PciAddress,
     enabled: Mutex<Option<Enabled>>,
 }
@@ -44,6 +44,7 @@ impl Irqs {
     pub(crate) fn new(device: &Arc<VfioPciDevice>, address: PciAddress) -> Self {
         Self {
             device: Arc::clone(device),
+            config: Config::new(device, address),
             address,
             enabled: Mutex::default(),
         }
@@ -97,20 +98,16 @@ impl Irqs {
         }
         let what = if masked { "mask" } else { "unmask" };
         let _lock = self.lock();
-        let config = self.device.config();
-        let command = config
-            .read_le_u16(u64::from(Command::OFFSET))
-            .map_err(|e| self.failed(what, kind, e))?;
-        let command = Command::from_bits(command);
-        let on = command.with(Command::INTERRUPT_DISABLE);
-        let off = command.without(Command::INTERRUPT_DISABLE);
-        let steps = if masked { vec![on] } else { vec![on, off] };
-        for command in steps {
-            config
-                .write_le_u16(u64::from(Command::OFFSET), command.bits())
-                .map_err(|e| self.failed(what, kind, e))?;
-        }
-        Ok(())
+        let config = self.config.space();
+        let set = |on| {
+            let set = config.set_command(Command::INTERRUPT_DISABLE, on);
+            set.map_err(|error| {
+                let message = format!("cannot {what} {kind} of {}", self.address);
+                Error::new(error.kind(), message).with_source(error)
+            })
+        };
+        set(true)?;
+        if masked { Ok(()) } else { set(false) }
     }
 
     /// Refuses what cannot be enabled.

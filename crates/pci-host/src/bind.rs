@@ -4,6 +4,7 @@
 mod driver;
 mod entry;
 mod execute;
+mod held;
 mod identity;
 mod journal;
 mod lock;
@@ -16,4 +17,5 @@ pub use execute::{Done, Execution, Moment};
 pub use identity::Identity;
 pub use journal::{Damaged, Journal};
 pub use plan::{Plan, SysfsWrite};
-pub use writer::serve_writes;
+pub(crate) use writer::Helpers;
+pub use writer::serve_sysfs;

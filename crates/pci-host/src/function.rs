@@ -24,8 +24,6 @@ pub struct PciFunction {
     pub revision: u8,
     /// The driver that it is bound to.
     pub driver: Option<String>,
-    /// The only driver that may bind to it, where `driver_override` names one.
-    pub driver_override: Option<String>,
     /// The IOMMU group that it is in. Without an IOMMU there are none.
     pub iommu_group: Option<u32>,
     /// The ways in which the kernel can reset it, best first, as `reset_method` names them.
@@ -40,7 +38,7 @@ impl PciFunction {
     pub(crate) fn read(host: &Host, address: PciAddress) -> Result<Self> {
         let dir = host.function_dir(address);
         let resources = dir.join("resource");
-        let identity = match Identity::of_event(&dir) {
+        let identity = match Identity::of_alias(&dir) {
             Some(identity) => identity,
             None => Identity::of_files(&dir)?,
         };
@@ -53,7 +51,6 @@ impl PciFunction {
             class: identity.class,
             revision: number(&dir.join("revision"))?,
             driver: host::link_name(&dir.join("driver"))?,
-            driver_override: driver_override(&dir)?,
             iommu_group: iommu_group(&dir)?,
             reset_methods: optional(&dir.join("reset_method"))?
                 .unwrap_or_default()
@@ -132,22 +129,24 @@ struct Identity {
 }
 
 impl Identity {
-    /// All at once, by `uevent`: `PCI_CLASS=20000`, `PCI_ID=8086:10D3`, `PCI_SUBSYS_ID=8086:0000`.
-    fn of_event(dir: &Path) -> Option<Self> {
-        let event = host::read(&dir.join("uevent")).ok()?;
-        let says = |name: &str| {
-            let mut lines = event.lines().filter_map(|line| line.split_once('='));
-            lines.find(|(of, _)| *of == name).map(|(_, value)| value)
+    /// All at once, by `modalias`: `pci:v00008086d000010D3sv00008086sd00000000bc02sc00i00`. Not by `uevent`, for which some
+    /// kernels (6.10 and 6.11 among them) take the function's lock.
+    fn of_alias(dir: &Path) -> Option<Self> {
+        let alias = host::read(&dir.join("modalias")).ok()?;
+        let mut rest = alias.strip_prefix("pci:")?;
+        let mut number = |name: &str, digits| {
+            let (number, others) = rest.strip_prefix(name)?.split_at_checked(digits)?;
+            rest = others;
+            u32::from_str_radix(number, 16).ok()
         };
-        let pair = |text: &str| {
-            let (vendor, device) = text.split_once(':')?;
-            let number = |digits| u16::from_str_radix(digits, 16).ok();
-            Some((number(vendor)?, number(device)?))
-        };
+        let mut id = |name| number(name, 8)?.try_into().ok();
+        let device = (id("v")?, id("d")?);
+        let subsystem = (id("sv")?, id("sd")?);
+        let class = number("bc", 2)? << 16 | number("sc", 2)? << 8 | number("i", 2)?;
         Some(Self {
-            device: pair(says("PCI_ID")?)?,
-            subsystem: pair(says("PCI_SUBSYS_ID")?)?,
-            class: u32::from_str_radix(says("PCI_CLASS")?, 16).ok()?,
+            device,
+            subsystem,
+            class,
         })
     }
 
@@ -185,12 +184,6 @@ fn number<T: TryFrom<u32>>(path: &Path) -> Result<T> {
         .and_then(|digits| u32::from_str_radix(digits, 16).ok())
         .and_then(|number| number.try_into().ok())
         .ok_or_else(|| nonsense(path, &text))
-}
-
-/// The kernel shows an override that is not set as `(null)`.
-fn driver_override(dir: &Path) -> Result<Option<String>> {
-    let text = optional(&dir.join("driver_override"))?;
-    Ok(text.filter(|driver| !driver.is_empty() && driver != "(null)"))
 }
 
 fn iommu_group(dir: &Path) -> Result<Option<u32>> {

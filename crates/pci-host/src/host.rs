@@ -1,13 +1,22 @@
 //! Where the machine's files are, and how they are read and written.
 
-use crate::PciFunction;
+use crate::{PciFunction, bind::Helpers};
 use io_core::{Error, ErrorKind, Result, pci::PciAddress};
 use std::{
     env,
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
     path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::Duration,
 };
+
+/// How long to wait for what the kernel keeps under a function's lock.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// To read so many functions takes longer than to start a thread.
+const LEAST_SHARE: usize = 256;
 
 /// A machine: where its `/sys`, `/dev`, `/proc`, `/etc`, `/run`, `/lib` and `/boot` are.
 #[derive(Debug, Clone)]
@@ -21,6 +30,8 @@ pub struct Host {
     run: PathBuf,
     lib: PathBuf,
     boot: PathBuf,
+    helpers: Arc<Helpers>,
+    patience: Duration,
 }
 
 impl Host {
@@ -51,30 +62,51 @@ impl Host {
             run: root.join("run"),
             lib: root.join("lib"),
             boot: root.join("boot"),
+            helpers: Arc::default(),
+            patience: PATIENCE,
         }
     }
 
-    /// Every PCI function, ordered by address.
+    /// Every PCI function, ordered by address. Of thousands, several threads read a part each, which end with the call.
     ///
     /// # Errors
     ///
     /// The machine shows no PCI bus, or shows something of a function that makes no sense.
     pub fn functions(&self) -> Result<Vec<PciFunction>> {
         let dir = self.sys.join("bus/pci/devices");
-        let mut functions = Vec::new();
-        for name in names(&dir)? {
+        let names = names(&dir)?;
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let share = names.len().div_ceil(processors).max(LEAST_SHARE);
+        let (own, others) = names.split_at(share.min(names.len()));
+        let mut functions = thread::scope(|scope| {
+            let readers: Vec<_> = others
+                .chunks(share)
+                .map(|names| scope.spawn(|| self.read_functions(&dir, names)))
+                .collect();
+            let mut functions = self.read_functions(&dir, own)?;
+            for reader in readers {
+                functions.extend(reader.join().expect("to read does not panic")?);
+            }
+            Ok::<_, Error>(functions)
+        })?;
+        functions.sort_by_key(|function: &PciFunction| function.address);
+        Ok(functions)
+    }
+
+    /// The functions of these names in `dir`, but for those that have gone since it was listed.
+    fn read_functions(&self, dir: &Path, names: &[String]) -> Result<Vec<PciFunction>> {
+        let mut functions = Vec::with_capacity(names.len());
+        for name in names {
             let address = name.parse().map_err(|e| {
                 Error::new(ErrorKind::Other, format!("cannot read {}", dir.display()))
                     .with_source(e)
             })?;
             match PciFunction::read(self, address) {
                 Ok(function) => functions.push(function),
-                // It went away since the folder was listed.
                 Err(error) if error.kind() == ErrorKind::NotFound => log::debug!("{error}"),
                 Err(error) => return Err(error),
             }
         }
-        functions.sort_by_key(|function: &PciFunction| function.address);
         Ok(functions)
     }
 
@@ -120,6 +152,15 @@ impl Host {
     pub fn physical_function(&self, address: PciAddress) -> Option<PciAddress> {
         let link = fs::read_link(self.function_dir(address).join("physfn")).ok()?;
         link.file_name()?.to_str()?.parse().ok()
+    }
+
+    /// How many virtual functions it has (SR-IOV). Not by `sriov_numvfs`, which the kernel does not show while it works on the
+    /// function.
+    #[must_use]
+    pub fn virtual_functions(&self, address: PciAddress) -> usize {
+        let names = names(&self.function_dir(address)).unwrap_or_default();
+        let is_one = |name: &&String| name.starts_with("virtfn");
+        names.iter().filter(is_one).count()
     }
 
     /// Whether the kernel is locked down (kernel_lockdown(7)), as it is with Secure Boot: the mode, `integrity` or
@@ -253,12 +294,24 @@ impl Host {
         self.sys.join("class/uio").join(name)
     }
 
-    pub(crate) fn sys(&self) -> &Path {
-        &self.sys
+    pub(crate) fn helpers(&self) -> &Arc<Helpers> {
+        &self.helpers
     }
 
-    pub(crate) fn boot(&self) -> &Path {
-        &self.boot
+    pub(crate) fn helpers_mut(&mut self) -> &mut Arc<Helpers> {
+        &mut self.helpers
+    }
+
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    pub(crate) fn patience_mut(&mut self) -> &mut Duration {
+        &mut self.patience
+    }
+
+    pub(crate) fn sys(&self) -> &Path {
+        &self.sys
     }
 
     pub(crate) fn proc(&self) -> &Path {
@@ -267,6 +320,10 @@ impl Host {
 
     pub(crate) fn dev(&self) -> &Path {
         &self.dev
+    }
+
+    pub(crate) fn boot(&self) -> &Path {
+        &self.boot
     }
 
     pub(crate) fn etc(&self) -> &Path {
@@ -290,6 +347,17 @@ impl Host {
     pub(crate) fn module_aliases(&self) -> Result<String> {
         let release = read(&self.proc.join("sys/kernel/osrelease"))?;
         read(&self.lib.join("modules").join(release).join("modules.alias"))
+    }
+
+    /// How the running kernel was built, if a file says so: Debian has it in `/boot`, Fedora beside the modules too.
+    pub(crate) fn kernel_config(&self) -> Option<String> {
+        let release = read(&self.proc.join("sys/kernel/osrelease")).ok()?;
+        let modules = self.lib.join("modules").join(&release);
+        let files = [
+            self.boot.join(format!("config-{release}")),
+            modules.join("config"),
+        ];
+        files.iter().find_map(|file| fs::read_to_string(file).ok())
     }
 
     /// A parameter of a module that is loaded.
@@ -317,24 +385,22 @@ pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
 
 /// The text of a file of `/sys`, without the newline at its end.
 pub(crate) fn read(path: &Path) -> Result<String> {
-    let read = || -> io::Result<String> {
-        let mut file = File::open(path)?;
-        // The kernel gives what fits into a page at once.
-        let mut page = [0; 4096];
-        let count = file.read(&mut page)?;
-        let mut text = page.get(..count).unwrap_or_default().to_vec();
-        if count == page.len() {
-            file.read_to_end(&mut text)?;
-        }
-        String::from_utf8(text).map_err(|_| io::ErrorKind::InvalidData.into())
-    };
-    match read() {
-        Ok(mut text) => {
-            text.truncate(text.trim_end().len());
-            Ok(text)
-        }
-        Err(e) => Err(Error::from_os(format!("cannot read {}", path.display()), e)),
+    read_text(path).map_err(|e| Error::from_os(format!("cannot read {}", path.display()), e))
+}
+
+/// The same, with the system's own error.
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    // The kernel gives what fits into a page at once.
+    let mut page = [0; 4096];
+    let count = file.read(&mut page)?;
+    let mut text = page.get(..count).unwrap_or_default().to_vec();
+    if count == page.len() {
+        file.read_to_end(&mut text)?;
     }
+    let mut text = String::from_utf8(text).map_err(|_| io::ErrorKind::InvalidData)?;
+    text.truncate(text.trim_end().len());
+    Ok(text)
 }
 
 /// The name of what a link of `/sys` points to, if there is such a link.

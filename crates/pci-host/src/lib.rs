@@ -48,7 +48,7 @@ mod users;
 pub use access::{Grant, Grantee};
 pub use bind::{
     Damaged, Done, Entry, Execution, Identity, Journal, Moment, Plan, State, SysfsWrite,
-    serve_writes,
+    serve_sysfs,
 };
 pub use doctor::{Account, Check, Needs, Outcome};
 pub use etc_file::FileChange;

@@ -36,7 +36,7 @@ impl Host {
 
     fn virtual_functions_on(&self, function: &PciFunction) -> Option<Finding> {
         let address = function.address;
-        let count: u32 = self.attribute(address, "sriov_numvfs")?.parse().ok()?;
+        let count = self.virtual_functions(address);
         let what = if count == 1 {
             "function, which goes"
         } else {

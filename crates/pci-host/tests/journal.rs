@@ -94,7 +94,7 @@ impl Machine {
     }
 
     fn state(&self) -> State {
-        State::of(&self.function())
+        self.host.state(&self.function()).unwrap()
     }
 
     fn entries(&self) -> Vec<u64> {
@@ -107,7 +107,7 @@ impl Machine {
     fn answer(&self, moment: Moment<'_>, done: bool) {
         if let (Moment::Write(step), true) = (moment, done) {
             let file = step.path.file_name().unwrap().to_str().unwrap();
-            let wanted = self.function().driver_override;
+            let wanted = self.state().driver_override;
             match (file, self.function().driver) {
                 ("driver_override", _) => {
                     let value = match step.value.as_str() {

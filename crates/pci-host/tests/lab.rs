@@ -22,7 +22,10 @@ fn at(address: &str) -> PciAddress {
 
 /// What a release must leave as it was.
 fn state(host: &Host) -> Vec<(PciAddress, Option<String>, Option<String>)> {
-    let of = |f: PciFunction| (f.address, f.driver, f.driver_override);
+    let of = |f: PciFunction| {
+        let set = host.driver_override(f.address).unwrap();
+        (f.address, f.driver, set)
+    };
     host.functions().unwrap().into_iter().map(of).collect()
 }
 
@@ -43,14 +46,16 @@ fn a_function_goes_to_vfio_and_comes_back_to_what_it_was() {
         let plan = host.plan_bind(&function, "vfio-pci").unwrap();
         let (bound, node) = host.execute(&plan, DEADLINE).unwrap();
         assert_eq!(bound.driver.as_deref(), Some("vfio-pci"));
-        assert_eq!(bound.driver_override.as_deref(), Some("vfio-pci"));
+        let set = host.driver_override(bound.address).unwrap();
+        assert_eq!(set.as_deref(), Some("vfio-pci"));
         assert!(node.unwrap().starts_with("/dev/vfio"));
 
         let (released, _) = host
             .execute(&host.plan_release(&bound).unwrap(), DEADLINE)
             .unwrap();
         assert_eq!(released.driver.as_deref(), driver, "{address}");
-        assert_eq!(released.driver_override, None, "{address}");
+        let set = host.driver_override(released.address).unwrap();
+        assert_eq!(set, None, "{address}");
     }
     assert_eq!(state(&host), before);
 }

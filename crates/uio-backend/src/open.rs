@@ -1,7 +1,7 @@
 //! Opening the files of a function, and what is true as long as they are open.
 
 use device_file::FileRegion;
-use io_core::{ConfigSpace, Error, ErrorKind, Io, Region, Result, Width, pci::Command};
+use io_core::{ConfigSpace, Error, ErrorKind, Region, Result, Width, pci::Command};
 use nix::{
     errno::Errno,
     fcntl::{Flock, FlockArg},
@@ -11,7 +11,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 /// The file of configuration space, locked against other users of this crate.
@@ -32,8 +32,6 @@ pub(crate) struct Open {
     config: FileRegion<ConfigFile>,
     /// Whether we have enabled it, and so disable it.
     enabled: bool,
-    /// Held while Command is read and written back, so that no change of another thread's is undone.
-    command: Mutex<()>,
 }
 
 impl Open {
@@ -70,7 +68,6 @@ impl Open {
             function,
             config,
             enabled: false,
-            command: Mutex::default(),
         };
         open.enable()?;
         Ok(open)
@@ -82,24 +79,8 @@ impl Open {
 
     /// Sets or clears bits of Command.
     pub(crate) fn set_command(&self, bits: Command, on: bool) -> Result<()> {
-        let changing = self.command.lock();
-        let _changing = changing.unwrap_or_else(PoisonError::into_inner);
-        let at = usize::from(Command::OFFSET);
-        let command = self.config().try_read16(at)?;
-        // What nobody answers is ones, which are not to be written to a device that is back by then.
-        if command == u16::MAX {
-            let message = format!("{} does not answer", self.function.address);
-            return Err(Error::new(ErrorKind::Lost, message));
-        }
-        let command = Command::from_bits(command);
-        let wanted = if on {
-            command.with(bits)
-        } else {
-            command.without(bits)
-        };
-        let written = self.config().try_write16(at, wanted.bits());
-        written.map_err(|e| {
-            let error = self.host.or_lockdown(e.into());
+        self.config().set_command(bits, on).map_err(|error| {
+            let error = self.host.or_lockdown(error);
             match error.kind() {
                 // Opened for reads alone.
                 ErrorKind::Unsupported => {

@@ -125,7 +125,10 @@ fn ones_that_nobody_answered_are_not_written_back() {
         device.reset().unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::Lost, "{error}");
-        assert_eq!(error.to_string(), "0000:03:00.0 does not answer");
+        assert!(
+            error.to_string().ends_with("0000:03:00.0 does not answer"),
+            "{error}"
+        );
         assert_eq!(error.hint(), None);
     }
     drop(device);

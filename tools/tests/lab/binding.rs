@@ -42,7 +42,14 @@ pub fn machine() -> Vec<(String, (Option<String>, String))> {
 /// A refusal names the use, says how to agree to it, and changes nothing. Returns what it says.
 pub fn refuses(args: &[&str], code: &str) -> String {
     let before = machine();
-    let said = fails(5, args);
+    let is_dry = args.contains(&"--dry-run");
+    let output = run(args);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    // A dry run shows what it would write, all the same.
+    let writes = text(&output.stdout);
+    assert_eq!(writes.contains("echo "), is_dry, "{writes}");
+    assert_eq!(writes.is_empty(), !is_dry, "{writes}");
     assert!(said.contains("nothing was changed"), "{said}");
     let word = code.split(':').next().unwrap();
     assert!(said.contains(&format!("allow: --allow {code}")), "{said}");
@@ -56,6 +63,18 @@ pub fn refuses(args: &[&str], code: &str) -> String {
     let found = findings.find(|f| field(f, "/allow") == *code).unwrap();
     assert_eq!(field(found, "/code"), *word);
     assert_ne!(field(found, "/hint"), "");
+    super::schema::check(&json);
+    if is_dry {
+        assert_eq!(field(&json, "/error/data/dry_run"), true);
+        let device = field(&json, "/error/data/devices/0");
+        let lines: Vec<_> = writes.lines().collect();
+        assert_eq!(
+            field(&device, "/writes").as_array().unwrap().len(),
+            lines.len()
+        );
+        let all = field(&device, "/findings");
+        assert!(all.as_array().unwrap().contains(found), "{all}");
+    }
     assert_eq!(machine(), before, "{args:?}");
     said
 }

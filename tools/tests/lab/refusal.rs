@@ -8,7 +8,6 @@ use super::{
 use pci_host::Host;
 use std::{
     fs::{self, File},
-    path::Path,
     process::Command,
     thread::sleep,
     time::{Duration, Instant},
@@ -21,7 +20,8 @@ const DISK: &str = "/dev/nvme0n1";
 /// Waits for the drive, which its driver brings up after it was bound.
 fn disk() {
     let started = Instant::now();
-    while !Path::new(DISK).exists() {
+    // Its node is there before the kernel opens it.
+    while File::open(DISK).is_err() {
         assert!(started.elapsed() < Duration::from_secs(20), "no {DISK}");
         sleep(Duration::from_millis(20));
     }

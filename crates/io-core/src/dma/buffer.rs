@@ -1,21 +1,19 @@
 //! Memory that is mapped for devices.
 #![expect(unsafe_code, reason = "makes views and slices of memory that it owns")]
 
-use super::{DmaOptions, DmaPages, DmaSpace, DmaTap, Iova, space::Inner};
+use super::{DmaOptions, DmaPages, DmaSpace, DmaTap, Iova};
 use crate::{Region, Result, SysMem};
 use std::{
     fmt,
     mem::{self, ManuallyDrop},
     ops::{Deref, DerefMut},
     slice,
-    sync::Arc,
 };
 
 /// What is mapped until this is dropped.
 pub(super) struct Mapped {
     /// Where, until it is unmapped.
-    space: Option<Arc<Inner>>,
-    tap: Option<Arc<dyn DmaTap>>,
+    space: Option<DmaSpace>,
     memory: *mut u8,
     len: usize,
     iova: Iova,
@@ -26,30 +24,25 @@ unsafe impl Send for Mapped {}
 
 impl Mapped {
     #[inline]
-    pub(super) fn new(
-        space: Arc<Inner>,
-        tap: Option<Arc<dyn DmaTap>>,
-        memory: *mut u8,
-        len: usize,
-        iova: Iova,
-    ) -> Self {
+    pub(super) fn new(space: DmaSpace, memory: *mut u8, len: usize, iova: Iova) -> Self {
         Self {
             space: Some(space),
-            tap,
             memory,
             len,
             iova,
         }
     }
 
+    /// Who is in between, while it is mapped.
+    fn tap(&self) -> Option<&dyn DmaTap> {
+        self.space.as_ref()?.tap()
+    }
+
     #[inline]
     fn unmap(&mut self) -> Result<()> {
-        let Some(space) = self.space.take() else {
-            return Ok(());
-        };
-        match &self.tap {
-            None => space.unmap(self.iova, self.len),
-            Some(tap) => tap.unmap(self.iova, &mut || space.unmap(self.iova, self.len)),
+        match self.space.take() {
+            None => Ok(()),
+            Some(space) => space.unmap(self.iova, self.len),
         }
     }
 }
@@ -157,7 +150,7 @@ impl DmaBuffer {
         // SAFETY: the pages are allocated while `self` is borrowed; there are no references to them, and
         // neither `self` nor the view can be shared with another thread.
         let view = unsafe { SysMem::from_raw(region) };
-        if let Some(tap) = &self.mapped.tap {
+        if let Some(tap) = self.mapped.tap() {
             tap.look(self.mapped.iova, view);
         }
         view
@@ -172,7 +165,7 @@ impl DmaBuffer {
     /// The kernel refuses, or unmaps less than was mapped. The memory is not freed then, because the
     /// device may reach it still.
     pub fn unshare(mut self) -> Result<DmaBox> {
-        if self.mapped.tap.is_some() {
+        if self.mapped.tap().is_some() {
             // Whoever is in between sees what is given back.
             _ = self.view();
         }
@@ -237,6 +230,7 @@ impl DmaMapping {
     /// # Errors
     ///
     /// The kernel refuses, or unmaps less than was mapped.
+    #[inline]
     pub fn unmap(mut self) -> Result<()> {
         let unmapped = self.0.unmap();
         // Nothing is left to drop.
@@ -252,7 +246,10 @@ mod tests {
     use crate::{Error, ErrorKind, sim::SimulatedDma};
     use std::{
         panic::{self, AssertUnwindSafe},
-        sync::atomic::{AtomicBool, Ordering},
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering},
+        },
     };
 
     /// A kernel that does not unmap.

@@ -19,8 +19,8 @@ pub struct DmaSpace {
 }
 
 #[derive(Debug)]
-pub(super) struct Inner {
-    pub(super) ops: Box<dyn DmaOps>,
+struct Inner {
+    ops: Box<dyn DmaOps>,
     limits: DmaLimits,
     granule: u64,
     free: Mutex<IovaAllocator>,
@@ -56,6 +56,11 @@ impl DmaSpace {
             inner: Arc::clone(&self.inner),
             tap: Some(tap),
         }
+    }
+
+    /// Who is in between.
+    pub(super) fn tap(&self) -> Option<&dyn DmaTap> {
+        self.tap.as_deref()
     }
 
     /// What the IOMMU could do when the space was made.
@@ -112,6 +117,7 @@ impl DmaSpace {
     /// Until the mapping is gone, by [`unmap`](DmaMapping::unmap) without an error or by being dropped without one in the
     /// log, the memory stays allocated. If the direction lets devices write, there is no reference to it; if it
     /// does not, there is no exclusive one.
+    #[inline]
     pub unsafe fn map_memory(
         &self,
         memory: *mut u8,
@@ -138,14 +144,34 @@ impl DmaSpace {
         options: DmaOptions,
         content: Option<&dyn Fn() -> Vec<u8>>,
     ) -> Result<Mapped> {
+        let iova = match &self.tap {
+            // SAFETY: the caller has shown it.
+            None => unsafe { self.map_somewhere(memory, len, fixed, options) },
+            // SAFETY: as above.
+            Some(tap) => unsafe { self.map_tapped(&**tap, memory, len, fixed, options, content) },
+        }?;
+        Ok(Mapped::new(self.clone(), memory, len, iova))
+    }
+
+    /// Maps memory, with somebody in between.
+    ///
+    /// # Safety
+    ///
+    /// As for `map`.
+    // Apart, so that what is mapped by nobody else's leave stays in registers.
+    #[cold]
+    unsafe fn map_tapped(
+        &self,
+        tap: &dyn DmaTap,
+        memory: *mut u8,
+        len: usize,
+        fixed: Option<Iova>,
+        options: DmaOptions,
+        content: Option<&dyn Fn() -> Vec<u8>>,
+    ) -> Result<Iova> {
         // SAFETY: the caller has shown it.
         let mut map = || unsafe { self.map_somewhere(memory, len, fixed, options) };
-        let iova = match &self.tap {
-            None => map(),
-            Some(tap) => tap.map(len, options.direction, content, &mut map),
-        }?;
-        let (space, tap) = (Arc::clone(&self.inner), self.tap.clone());
-        Ok(Mapped::new(space, tap, memory, len, iova))
+        tap.map(len, options.direction, content, &mut map)
     }
 
     /// Maps memory, and says where.
@@ -153,6 +179,7 @@ impl DmaSpace {
     /// # Safety
     ///
     /// As for `DmaOps::map`, until it is unmapped.
+    #[inline]
     unsafe fn map_somewhere(
         &self,
         memory: *mut u8,
@@ -173,19 +200,34 @@ impl DmaSpace {
         };
         // SAFETY: the caller has shown it.
         if let Err(error) = unsafe { self.inner.ops.map(memory, len, iova, options.direction) } {
-            self.inner.free().free(iova, bytes);
+            self.inner.give_back(iova, bytes);
             return Err(error);
         }
         Ok(iova)
     }
 
+    /// Unmaps what was mapped at `iova`. If that fails, the addresses are not given out again.
+    #[inline]
+    pub(super) fn unmap(&self, iova: Iova, len: usize) -> Result<()> {
+        match &self.tap {
+            None => self.inner.unmap(iova, len),
+            Some(tap) => self.unmap_tapped(&**tap, iova, len),
+        }
+    }
+
+    #[cold]
+    fn unmap_tapped(&self, tap: &dyn DmaTap, iova: Iova, len: usize) -> Result<()> {
+        tap.unmap(iova, &mut || self.inner.unmap(iova, len))
+    }
+
     /// Takes addresses for so many bytes.
+    #[inline]
     fn choose(&self, bytes: u64, options: DmaOptions) -> Result<Iova> {
         if bytes == self.inner.granule && options.iova.is_none() {
             match self.inner.spare.swap(0, Ordering::Relaxed) {
                 0 => {}
                 at if beyond(Iova::new(at), bytes, options.bits) => {
-                    self.inner.free().free(Iova::new(at), bytes);
+                    self.inner.give_back(Iova::new(at), bytes);
                 }
                 at => return Ok(Iova::new(at)),
             }
@@ -237,21 +279,27 @@ impl Inner {
         free
     }
 
-    /// Unmaps what was mapped at `iova`. If that fails, the addresses are not given out again.
-    pub(super) fn unmap(&self, iova: Iova, len: usize) -> Result<()> {
+    /// Lets addresses be given out again.
+    // Apart, so that the way without it is short.
+    #[inline(never)]
+    fn give_back(&self, iova: Iova, bytes: u64) {
+        self.free().free(iova, bytes);
+    }
+
+    #[inline]
+    fn unmap(&self, iova: Iova, len: usize) -> Result<()> {
         self.ops.unmap(iova, len)?;
         if self.limits.ranges.is_empty() {
             return Ok(());
         }
         let (at, len) = (iova.raw(), bytes(len));
         let free = if at != 0 && len == self.granule {
-            let spare = self.spare.swap(at, Ordering::Relaxed);
-            (spare != 0).then_some(spare)
+            self.spare.swap(at, Ordering::Relaxed)
         } else {
-            Some(at)
+            at
         };
-        if let Some(at) = free {
-            self.free().free(Iova::new(at), len);
+        if free != 0 || at == 0 {
+            self.give_back(Iova::new(free), len);
         }
         Ok(())
     }
@@ -265,6 +313,7 @@ fn not_whole_pages(memory: *mut u8, len: usize, granule: u64) -> Error {
     Error::new(ErrorKind::InvalidInput, message)
 }
 
+#[inline]
 fn bytes(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }
@@ -287,6 +336,7 @@ fn reached(at: Iova, bytes: u64, options: DmaOptions) -> Result<Iova> {
 }
 
 /// Whether a device with `bits` address bits does not reach all of so many bytes, one at least.
+#[inline]
 fn beyond(at: Iova, bytes: u64, bits: u32) -> bool {
     let last = at.raw().checked_add(bytes - 1);
     last.is_none_or(|last| last > last_address(bits))

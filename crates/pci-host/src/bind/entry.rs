@@ -1,6 +1,6 @@
 //! An entry of the journal, and how it is written down.
 
-use crate::{PciFunction, bind::identity::Identity};
+use crate::bind::identity::Identity;
 use io_core::pci::PciAddress;
 use serde_json::{Value, json};
 
@@ -14,17 +14,6 @@ pub struct State {
     pub driver: Option<String>,
     /// Its `driver_override`.
     pub driver_override: Option<String>,
-}
-
-impl State {
-    /// The state in which `function` is.
-    #[must_use]
-    pub fn of(function: &PciFunction) -> Self {
-        Self {
-            driver: function.driver.clone(),
-            driver_override: function.driver_override.clone(),
-        }
-    }
 }
 
 /// A bind that was begun and not taken back: what is needed to take it back.

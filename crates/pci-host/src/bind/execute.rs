@@ -14,7 +14,6 @@ use crate::{
 };
 use io_core::{Error, ErrorKind, Result};
 use std::{
-    ffi::OsString,
     fmt,
     fs::File,
     io,
@@ -41,6 +40,8 @@ pub enum Moment<'a> {
 pub struct Done {
     /// The function as it is now.
     pub function: PciFunction,
+    /// The state in which it is now.
+    pub state: State,
     /// The node through which a program opens it, where its driver has one.
     pub node: Option<PathBuf>,
     /// The entry of the journal by which this can be taken back.
@@ -62,7 +63,6 @@ pub struct Done {
 pub struct Execution<'a> {
     pub(crate) host: &'a Host,
     pub(crate) timeout: Duration,
-    helper: Option<&'a [OsString]>,
     opened: bool,
     watch: &'a (dyn Fn(Moment<'_>, bool) + Sync),
 }
@@ -71,20 +71,18 @@ impl fmt::Debug for Execution<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Execution")
             .field("timeout", &self.timeout)
-            .field("helper", &self.helper)
             .field("opened", &self.opened)
             .finish_non_exhaustive()
     }
 }
 
 impl<'a> Execution<'a> {
-    /// With 10 s for each thing that is waited for, and without a helper.
+    /// With 10 s for each thing that is waited for.
     #[must_use]
     pub fn new(host: &'a Host) -> Self {
         Self {
             host,
             timeout: Duration::from_secs(10),
-            helper: None,
             opened: false,
             watch: &|_, _| {},
         }
@@ -95,16 +93,6 @@ impl<'a> Execution<'a> {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
-        self
-    }
-
-    /// A command that writes to `/sys` for this program: its work is [`serve_writes`](crate::serve_writes).
-    ///
-    /// A write may stay in the kernel until somebody lets go of the function, and a program with a thread in there does not
-    /// end. A helper may be left there instead.
-    #[must_use]
-    pub fn helper(mut self, command: &'a [OsString]) -> Self {
-        self.helper = Some(command);
         self
     }
 
@@ -138,7 +126,9 @@ impl<'a> Execution<'a> {
             Some(Lock::device(host, plan.before.address, self.timeout)?)
         };
         let now = plan.identity.check(host, &plan.before)?;
-        if State::of(&now) != State::of(&plan.before) && !is_settling(plan, &now) {
+        let mut writer = Writer::new(host);
+        let state = writer.state(host, &now, self.timeout)?;
+        if state != plan.state && !is_settling(plan, &state) {
             let message = format!("the driver of {} has been changed meanwhile", now.address);
             let hint = format!(
                 "it has {} now: try again",
@@ -157,16 +147,23 @@ impl<'a> Execution<'a> {
             Goal::Bind(driver) if plan.steps.is_empty() => Ok(Done {
                 node: host.wait_for_node(&now, driver, self.timeout, false)?,
                 function: now,
+                state,
                 entry: None,
             }),
-            Goal::Bind(driver) => self.bind(plan, driver, State::of(&now), &holders),
-            _ => self.give_back(plan, &holders),
+            Goal::Bind(driver) => self.bind(plan, driver, state, writer, &holders),
+            _ => self.give_back(plan, writer, &holders),
         }
     }
 
-    fn bind(&self, plan: &Plan, driver: &str, now: State, holders: &str) -> Result<Done> {
+    fn bind(
+        &self,
+        plan: &Plan,
+        driver: &str,
+        now: State,
+        mut writer: Writer,
+        holders: &str,
+    ) -> Result<Done> {
         let host = self.host;
-        let mut writer = Writer::new(self.helper)?;
         // A bind that was stopped on the way is taken over, with what it was to take back.
         let former = host.entries_of(&plan.before)?.pop();
         let former = former.filter(|entry| !entry.complete);
@@ -205,11 +202,13 @@ impl<'a> Execution<'a> {
             entry.wrote(step)?;
         }
         let function = self.taken(plan, driver, writer)?;
+        let state = writer.state(self.host, &function, self.timeout)?;
         let node = self
             .host
             .wait_for_node(&function, driver, self.timeout, true)?;
         Ok(Done {
             function,
+            state,
             node,
             entry: Some(entry.entry.id),
         })
@@ -239,36 +238,18 @@ impl<'a> Execution<'a> {
             let message = format!("cannot bind {address} to {driver}; {}", kept(entry));
             return self.stuck(plan, message, holders, error);
         }
-        let before = &entry.before;
-        let had = driver_name(before.driver.as_deref());
-        let restored = plan
-            .identity
-            .check(self.host, &plan.before)
-            .and_then(|now| {
-                let back = self.host.plan_restore(&now, before);
-                for step in &back.steps {
-                    self.write(plan, step, writer)?;
-                }
-                self.host.function(address)
-            });
-        let outcome = match restored {
-            Ok(now) if State::of(&now) == *before => {
+        let outcome = match self.put_back(plan, &entry.before, writer) {
+            Ok(()) => {
                 (self.watch)(Moment::End, false);
-                match self.host.close(slice::from_ref(entry)) {
-                    Ok(()) => format!("it is as it was before, with {had}"),
-                    Err(close) => format!("it is as it was before, with {had}, but {close}"),
-                }
-            }
-            Ok(now) => {
-                let has = driver_name(now.driver.as_deref());
-                format!("it had {had} before, and now has {has}: {}", kept(entry))
-            }
-            Err(undo) => {
+                let closed = self.host.close(slice::from_ref(entry));
+                let but = closed.err().map(|e| format!(", but {e}"));
+                let had = driver_name(entry.before.driver.as_deref());
                 format!(
-                    "it could not be put back to {had} either ({undo}): {}",
-                    kept(entry)
+                    "it is as it was before, with {had}{}",
+                    but.unwrap_or_default()
                 )
             }
+            Err(why) => format!("{why}: {}", kept(entry)),
         };
         let message = format!("cannot bind {address} to {driver}; {outcome}");
         let undone = Error::new(error.kind(), message);
@@ -279,10 +260,32 @@ impl<'a> Execution<'a> {
         undone.with_source(error)
     }
 
+    /// Puts a function back to the state in which it was before, or says what came of that.
+    fn put_back(&self, plan: &Plan, before: &State, writer: &mut Writer) -> Result<(), String> {
+        let had = driver_name(before.driver.as_deref());
+        let mut restore = || {
+            let now = plan.identity.check(self.host, &plan.before)?;
+            let state = writer.state(self.host, &now, self.timeout)?;
+            let back = self.host.plan_restore(&now, state, before);
+            for step in &back.steps {
+                self.write(plan, step, writer)?;
+            }
+            let now = self.host.function(plan.before.address)?;
+            writer.state(self.host, &now, self.timeout)
+        };
+        match restore() {
+            Ok(now) if now == *before => Ok(()),
+            Ok(now) => {
+                let has = driver_name(now.driver.as_deref());
+                Err(format!("it had {had} before, and now has {has}"))
+            }
+            Err(undo) => Err(format!("it could not be put back to {had} either ({undo})")),
+        }
+    }
+
     /// Gives a function back: nothing is undone if that fails, as what is there to be taken back is still in the journal.
-    fn give_back(&self, plan: &Plan, holders: &str) -> Result<Done> {
+    fn give_back(&self, plan: &Plan, mut writer: Writer, holders: &str) -> Result<Done> {
         let address = plan.before.address;
-        let mut writer = Writer::new(self.helper)?;
         for step in &plan.steps {
             if let Err(error) = self.write(plan, step, &mut writer) {
                 if writer.is_stuck() {
@@ -293,11 +296,13 @@ impl<'a> Execution<'a> {
             }
         }
         let function = self.host.function(address)?;
-        check_given_back(&function, &plan.goal)?;
+        let state = writer.state(self.host, &function, self.timeout)?;
+        check_given_back(&function, &state, &plan.goal)?;
         (self.watch)(Moment::End, false);
         self.host.close(&plan.closes)?;
         Ok(Done {
             function,
+            state,
             node: None,
             entry: None,
         })
@@ -356,7 +361,7 @@ impl<'a> Execution<'a> {
 }
 
 impl Host {
-    /// Carries a plan out: [`Execution::run`], without a helper. Returns the function as it is now, and the node through
+    /// Carries a plan out: [`Execution::run`]. Returns the function as it is now, and the node through
     /// which a program opens it: `/dev/vfio/7`, `/dev/uio0`.
     ///
     /// # Errors
@@ -376,11 +381,11 @@ fn kept(entry: &Entry) -> String {
     format!("entry {} of the journal keeps what it was before", entry.id)
 }
 
-fn check_given_back(now: &PciFunction, goal: &Goal) -> Result<()> {
+fn check_given_back(now: &PciFunction, is: &State, goal: &Goal) -> Result<()> {
     let address = now.address;
     let has = driver_name(now.driver.as_deref());
     match (goal, now.driver.as_deref()) {
-        (Goal::Restore(state), _) if State::of(now) != *state => {
+        (Goal::Restore(state), _) if is != state => {
             let had = driver_name(state.driver.as_deref());
             let message = format!("{address} was to have {had}, and has {has}");
             Err(Error::new(ErrorKind::Other, message).with_hint(format!(

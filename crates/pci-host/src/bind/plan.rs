@@ -34,6 +34,7 @@ impl fmt::Display for SysfsWrite {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     pub(crate) before: PciFunction,
+    pub(crate) state: State,
     pub(crate) identity: Identity,
     pub(crate) goal: Goal,
     pub(crate) module: Option<String>,
@@ -53,9 +54,10 @@ pub(crate) enum Goal {
 }
 
 impl Plan {
-    fn new(host: &Host, before: &PciFunction, goal: Goal) -> Self {
+    fn new(host: &Host, before: &PciFunction, state: State, goal: Goal) -> Self {
         Self {
             before: before.clone(),
+            state,
             identity: Identity::of(host, before),
             goal,
             module: None,
@@ -82,6 +84,12 @@ impl Plan {
         &self.before
     }
 
+    /// The state in which the function was when the plan was made.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
     /// Whether somebody may suffer who uses the function: its driver goes, or a program may have it soon.
     #[must_use]
     pub fn takes_it_away(&self) -> bool {
@@ -106,15 +114,17 @@ impl Host {
     /// # Errors
     ///
     /// There is no such driver, or it is not one that hands functions to user space; the function is a
-    /// bridge, or in no IOMMU group; or its override names a driver of the kernel's own.
+    /// bridge, or in no IOMMU group; its override names a driver of the kernel's own, or the kernel does not say what it is.
     pub fn plan_bind(&self, function: &PciFunction, driver: &str) -> Result<Plan> {
-        let mut plan = Plan::new(self, function, Goal::Bind(driver.to_owned()));
+        let state = self.state(function)?;
+        let set = state.driver_override.clone();
+        let mut plan = Plan::new(self, function, state, Goal::Bind(driver.to_owned()));
         if function.driver.as_deref() == Some(driver) {
             return Ok(plan);
         }
         plan.module = self.module_for(driver)?;
-        check_function(self, function, driver)?;
-        if function.driver_override.as_deref() != Some(driver) {
+        check_function(self, function, set.as_deref(), driver)?;
+        if set.as_deref() != Some(driver) {
             plan.steps.push(self.set_override(function, Some(driver)));
         }
         plan.steps.extend(self.unbind(function));
@@ -131,14 +141,15 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// The journal has an entry for this function that cannot be read.
+    /// The journal has an entry for this function that cannot be read, or the kernel does not say what its override is.
     pub fn plan_release(&self, function: &PciFunction) -> Result<Plan> {
         let entries = self.entries_of(function)?;
+        let now = self.state(function)?;
         let mut plan = match entries.first() {
             Some(first) if !is_elsewhere(function, &first.before) => {
-                self.plan_restore(function, &first.before)
+                self.plan_restore(function, now, &first.before)
             }
-            _ => self.plan_unbind(function),
+            _ => self.plan_unbind(function, now),
         };
         plan.closes = entries;
         Ok(plan)
@@ -160,7 +171,7 @@ impl Host {
             driver: Some(driver.to_owned()),
             driver_override: None,
         };
-        let mut plan = self.plan_restore(function, &state);
+        let mut plan = self.plan_restore(function, self.state(function)?, &state);
         let identity = Identity::of(self, function);
         plan.closes = self.journal()?.entries;
         plan.closes.retain(|entry| entry.identity == identity);
@@ -191,17 +202,18 @@ impl Host {
             );
             return Err(Error::new(ErrorKind::Busy, message).with_hint(hint));
         }
-        let mut plan = self.plan_restore(function, &entry.before);
+        let mut plan = self.plan_restore(function, self.state(function)?, &entry.before);
         plan.closes = entries;
         Ok(plan)
     }
 
     /// Back to a state that a function was in. The driver is named, and binds only what it is made for: a probe might find
     /// another one.
-    pub(crate) fn plan_restore(&self, function: &PciFunction, state: &State) -> Plan {
-        let mut plan = Plan::new(self, function, Goal::Restore(state.clone()));
+    pub(crate) fn plan_restore(&self, function: &PciFunction, now: State, state: &State) -> Plan {
+        let is_set = now.driver_override.clone();
+        let mut plan = Plan::new(self, function, now, Goal::Restore(state.clone()));
         let wanted = state.driver_override.as_deref();
-        let mut set = function.driver_override.as_deref();
+        let mut set = is_set.as_deref();
         if function.driver != state.driver {
             let driver = state.driver.as_deref();
             // With an override that names another one, the driver would not bind it.
@@ -223,10 +235,11 @@ impl Host {
     }
 
     /// Away from a driver for user space, to the kernel's own choice.
-    fn plan_unbind(&self, function: &PciFunction) -> Plan {
-        let mut plan = Plan::new(self, function, Goal::Release);
-        let set = function.driver_override.as_deref();
-        if set.is_some_and(hands_to_userspace) {
+    fn plan_unbind(&self, function: &PciFunction, now: State) -> Plan {
+        let set = now.driver_override.as_deref();
+        let is_ours = set.is_some_and(hands_to_userspace);
+        let mut plan = Plan::new(self, function, now, Goal::Release);
+        if is_ours {
             plan.steps.push(self.set_override(function, None));
         }
         match function.driver.as_deref() {
@@ -278,7 +291,12 @@ fn is_elsewhere(function: &PciFunction, before: &State) -> bool {
 }
 
 /// Refuses a function that the driver could not take, and one that somebody else gives a driver to.
-fn check_function(host: &Host, function: &PciFunction, driver: &str) -> Result<()> {
+fn check_function(
+    host: &Host,
+    function: &PciFunction,
+    set: Option<&str>,
+    driver: &str,
+) -> Result<()> {
     let address = function.address;
     if function.is_bridge {
         return Err(Error::new(
@@ -300,7 +318,7 @@ fn check_function(host: &Host, function: &PciFunction, driver: &str) -> Result<(
              /sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
         ));
     }
-    match function.driver_override.as_deref() {
+    match set {
         Some(former) if !hands_to_userspace(former) => Err(Error::new(
             ErrorKind::Busy,
             format!("the driver_override of {address} is set already, to {former}"),

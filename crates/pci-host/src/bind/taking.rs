@@ -2,7 +2,7 @@
 
 use crate::{
     Execution, PciFunction, Plan, SysfsWrite,
-    bind::{plan::Goal, writer::Writer},
+    bind::{entry::State, plan::Goal, writer::Writer},
 };
 use io_core::{Error, ErrorKind, Result};
 use std::{
@@ -21,8 +21,8 @@ const TAKING: Duration = Duration::from_secs(1);
 const INTERVAL: Duration = Duration::from_millis(5);
 
 /// Whether a function that had no driver has been given one meanwhile, as the kernel does after a hot-plug.
-pub(crate) fn is_settling(plan: &Plan, now: &PciFunction) -> bool {
-    let before = &plan.before;
+pub(crate) fn is_settling(plan: &Plan, now: &State) -> bool {
+    let before = &plan.state;
     matches!(plan.goal, Goal::Bind(_))
         && before.driver.is_none()
         && before.driver_override == now.driver_override

@@ -11,7 +11,7 @@ pub(super) fn checks(host: &Host, needs: &Needs<'_>) -> Vec<Check> {
     checks.extend(container(host, needs.user));
     checks.push(iommufd(host));
     checks.push(lockdown(host));
-    checks.extend(strict_devmem(host));
+    checks.push(strict_devmem(host));
     checks.push(memlock(host, needs));
     checks
 }
@@ -153,24 +153,33 @@ fn lockdown(host: &Host) -> Check {
     }
 }
 
-/// Whether the kernel keeps BARs that a driver has from `/sys`; nothing, if no file says how the kernel was built.
-fn strict_devmem(host: &Host) -> Option<Check> {
-    let release = read(&host.proc().join("sys/kernel/osrelease")).ok()?;
-    let config = fs::read_to_string(host.boot().join(format!("config-{release}"))).ok()?;
+/// Whether the kernel keeps BARs that a driver has from `/sys`. The kernel itself does not say; a file may, which says how it
+/// was built.
+fn strict_devmem(host: &Host) -> Check {
+    const OPTION: &str = "CONFIG_IO_STRICT_DEVMEM=y";
+
     let line = fs::read_to_string(host.proc().join("cmdline")).unwrap_or_default();
-    let strict = config
-        .lines()
-        .any(|line| line == "CONFIG_IO_STRICT_DEVMEM=y");
-    let relaxed = line.split_whitespace().any(|word| word == "iomem=relaxed");
-    Some(Check::pass(
-        "devmem",
-        match strict && !relaxed {
-            true => {
-                "BARs that a driver of the kernel's has are not to be had by /sys (CONFIG_IO_STRICT_DEVMEM)"
-            }
-            false => "BARs can be had by /sys even while a driver of the kernel's has them",
-        },
-    ))
+    if line.split_whitespace().any(|word| word == "iomem=relaxed") {
+        return Check::pass(
+            "devmem",
+            "BARs can be had by /sys even while a driver of the kernel's has them (iomem=relaxed)",
+        );
+    }
+    let sentence = match host.kernel_config() {
+        Some(config) if config.lines().any(|line| line == OPTION) => {
+            "BARs that a driver of the kernel's has are not to be had by /sys (CONFIG_IO_STRICT_DEVMEM)"
+        }
+        Some(_) => "BARs can be had by /sys even while a driver of the kernel's has them",
+        None if host.proc().join("config.gz").exists() => {
+            "whether BARs can be had by /sys while a driver of the kernel's has them says: zgrep IO_STRICT_DEVMEM \
+             /proc/config.gz"
+        }
+        None => {
+            "whether BARs can be had by /sys while a driver of the kernel's has them is not known: no file says how the \
+             kernel was built"
+        }
+    };
+    Check::pass("devmem", sentence)
 }
 
 fn memlock(host: &Host, needs: &Needs<'_>) -> Check {

@@ -105,7 +105,9 @@ fn files(host: &Host, function: &PciFunction) -> BTreeSet<PathBuf> {
             files.insert(dir.join(name));
         }
     }
-    if let Some(group) = function.iommu_group.filter(|_| function.has_vfio_driver()) {
+    // It stays with VFIO while the kernel waits within an unbind.
+    let is_with_vfio = function.has_vfio_driver() || dir.join("vfio-dev").exists();
+    if let Some(group) = function.iommu_group.filter(|_| is_with_vfio) {
         files.insert(host.vfio_group(group));
     }
     // NVIDIA's driver has nodes of which /sys knows nothing.
@@ -123,7 +125,9 @@ fn files(host: &Host, function: &PciFunction) -> BTreeSet<PathBuf> {
 
 /// The nodes of the devices in this folder and below, but for those behind a bridge.
 fn nodes(host: &Host, dir: &Path, depth: usize, found: &mut BTreeSet<PathBuf>) {
-    if let (true, Ok(event)) = (dir.join("dev").exists(), read(&dir.join("uevent"))) {
+    // Not of the function itself, for which some kernels take its lock.
+    if dir.join("dev").exists() {
+        let event = read(&dir.join("uevent")).unwrap_or_default();
         let name = event.lines().find_map(|line| line.strip_prefix("DEVNAME="));
         found.extend(name.map(|name| host.dev().join(name)));
     }

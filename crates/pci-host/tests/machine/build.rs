@@ -54,11 +54,15 @@ impl Machine {
         let [vendor, device] = [ids[0], ids[1]];
         let [of_board, board] = [ids.get(2).unwrap_or(&"0000"), ids.get(3).unwrap_or(&"0000")];
         self.file(&format!("{dir}/config"), config);
-        // As the kernel writes it: the digits are capitals, and no zeros lead the class.
-        let event = format!(
-            "PCI_CLASS={class:X}\nPCI_ID={vendor}:{device}\nPCI_SUBSYS_ID={of_board}:{board}\nPCI_SLOT_NAME={address}\n"
+        // As the kernel writes it: the digits are capitals.
+        let [base, sub, interface] = [class >> 16, class >> 8 & 0xff, class & 0xff];
+        let ids = format!("0000{vendor} 0000{device} 0000{of_board} 0000{board}").to_uppercase();
+        let ids: Vec<&str> = ids.split(' ').collect();
+        let alias = format!(
+            "pci:v{}d{}sv{}sd{}bc{base:02X}sc{sub:02X}i{interface:02X}\n",
+            ids[0], ids[1], ids[2], ids[3]
         );
-        self.file(&format!("{dir}/uevent"), event.to_uppercase());
+        self.file(&format!("{dir}/modalias"), alias);
         if bridge {
             self.file(&format!("{dir}/secondary_bus_number"), "1\n");
         }
@@ -220,12 +224,12 @@ pub fn desktop() -> Machine {
 fn with_virtual_functions(machine: &Machine) {
     let port = "pci0000:00/0000:00:1d.0";
     let physical = machine.function(&format!("{port}/0000:04:00.0"), "8086:1572", 0x02_0000);
-    machine.file(&format!("{physical}/sriov_numvfs"), "2\n");
     machine.file(&format!("{physical}/sriov_offset"), "16\n");
     machine.file(&format!("{physical}/sriov_stride"), "240\n");
-    for virtual_function in ["0000:04:02.0", "0000:05:00.0"] {
+    for (number, virtual_function) in ["0000:04:02.0", "0000:05:00.0"].iter().enumerate() {
         let place = format!("{port}/{virtual_function}");
         let dir = machine.function(&place, "8086:154c", 0x02_0000);
         machine.link(&format!("{dir}/physfn"), &physical);
+        machine.link(&format!("{physical}/virtfn{number}"), &dir);
     }
 }

@@ -111,6 +111,7 @@ fn where_all_is_as_it_has_to_be_nothing_is_missing() {
             "container",
             "iommufd",
             "lockdown",
+            "devmem",
             "memlock",
             "group",
             "driver",
@@ -215,6 +216,29 @@ fn what_this_process_may_lock_counts_if_no_user_is_named() {
     // CAP_IPC_LOCK is number 14 (capabilities(7)).
     machine.file("proc/self/status", format!("CapEff:\t{:016x}\n", 1 << 14));
     assert_eq!(machine.missing(None), Vec::<String>::new());
+}
+
+#[test]
+fn whether_the_kernel_keeps_bars_to_drivers_is_what_a_file_says_or_not_known() {
+    let says = |machine: &Machine| {
+        let checks = machine.checks(None).into_iter();
+        let mut checks = checks.filter(|check| check.about == "devmem");
+        checks.next().unwrap().sentence
+    };
+    let machine = well();
+    assert!(says(&machine).contains("is not known"));
+    machine.file("proc/config.gz", "");
+    assert!(says(&machine).contains("zgrep IO_STRICT_DEVMEM"));
+    machine.file("proc/sys/kernel/osrelease", "6.12.9\n");
+    machine.file(
+        "lib/modules/6.12.9/config",
+        "# CONFIG_IO_STRICT_DEVMEM is not set\n",
+    );
+    assert!(says(&machine).starts_with("BARs can be had"));
+    machine.file("boot/config-6.12.9", "CONFIG_IO_STRICT_DEVMEM=y\n");
+    assert!(says(&machine).contains("not to be had"));
+    machine.file("proc/cmdline", "quiet iomem=relaxed\n");
+    assert!(says(&machine).contains("iomem=relaxed"));
 }
 
 #[test]
