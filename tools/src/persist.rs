@@ -99,6 +99,8 @@ fn refuse_what_is_needed(
 
 fn remove(host: &Host, args: &PersistRemoveArgs) -> Result<Report, Failure> {
     let (path, function) = args.device.place(host)?;
+    let mut rules = host.persisted()?.into_iter();
+    let rule = rules.find(|rule| rule.path == path);
     let changes = host.plan_forget(&path)?;
     if args.print {
         return Ok(files::print(SCHEMA, &changes));
@@ -111,12 +113,9 @@ fn remove(host: &Host, args: &PersistRemoveArgs) -> Result<Report, Failure> {
         ),
         _ => format!("path:{path} is left to the kernel from the next start of the machine on\n"),
     };
-    let is_bound = |f: &&PciFunction| {
-        host.driver_override(f.address)
-            .is_ok_and(|set| set.is_some())
-    };
-    let bound = function.as_ref().filter(is_bound);
-    if let Some(function) = bound.filter(|_| !changes.is_empty()) {
+    let driver = rule.map(|rule| rule.driver);
+    let bound = function.as_ref().filter(|f| f.driver == driver);
+    if let Some(function) = bound.filter(|_| driver.is_some()) {
         text += &format!("  for now: outboard release {}\n", function.address);
     }
     text += &outcome(&changes, &rebuild);

@@ -48,7 +48,7 @@ fn run(root: &Path, command: &str, json: bool) -> Output {
 fn json(root: &Path, command: &str) -> Value {
     let printed = serde_json::from_slice(&run(root, command, true).stdout).unwrap();
     schema::check(&printed);
-    printed["data"].clone()
+    printed.get("data").unwrap().clone()
 }
 
 fn text(root: &Path, command: &str) -> String {

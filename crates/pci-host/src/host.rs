@@ -322,6 +322,10 @@ impl Host {
         &self.dev
     }
 
+    pub(crate) fn boot(&self) -> &Path {
+        &self.boot
+    }
+
     pub(crate) fn etc(&self) -> &Path {
         &self.etc
     }
