@@ -120,7 +120,7 @@ fn region(text: &str) -> BarResource {
     };
     let (_, start) = what.split_once(" at ").unwrap();
     let start = start.split(' ').next().unwrap();
-    let kind = match what.starts_with("I/O") {
+    let kind = match what.contains("I/O ports") {
         true => BarKind::IoPorts,
         false => BarKind::Memory {
             prefetchable: !what.contains("non-prefetchable"),
