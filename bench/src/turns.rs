@@ -25,10 +25,26 @@ pub struct Turns {
     pub high: f64,
 }
 
+impl Turns {
+    /// Of turns that were timed: seconds of ours, and of the rival's beside them.
+    #[must_use]
+    pub fn of(mut ours: Vec<f64>, mut rival: Vec<f64>) -> Self {
+        let pairs = ours.iter().zip(&rival);
+        let mut ratios: Vec<f64> = pairs.map(|(ours, rival)| ours / rival).collect();
+        Self {
+            ours: quantile(&mut ours, 2),
+            rival: quantile(&mut rival, 2),
+            ratio: quantile(&mut ratios, 2),
+            low: quantile(&mut ratios, 1),
+            high: quantile(&mut ratios, 3),
+        }
+    }
+}
+
 /// Lets both sides take `count` turns of `passes`. Each turn of one stands beside a turn of the other, so that what
 /// disturbs the machine for longer than that disturbs both.
 pub fn take_turns(ours: &mut Side<'_>, rival: &mut Side<'_>, passes: u32, count: usize) -> Turns {
-    let (mut times, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut times, mut theirs) = (Vec::new(), Vec::new());
     for turn in 0..count {
         let (one, two);
         // Neither is always the first.
@@ -41,15 +57,13 @@ pub fn take_turns(ours: &mut Side<'_>, rival: &mut Side<'_>, passes: u32, count:
         }
         times.push(one);
         theirs.push(two);
-        ratios.push(one / two);
     }
     let each = 1.0 / f64::from(passes);
+    let turns = Turns::of(times, theirs);
     Turns {
-        ours: quantile(&mut times, 2) * each,
-        rival: quantile(&mut theirs, 2) * each,
-        ratio: quantile(&mut ratios, 2),
-        low: quantile(&mut ratios, 1),
-        high: quantile(&mut ratios, 3),
+        ours: turns.ours * each,
+        rival: turns.rival * each,
+        ..turns
     }
 }
 

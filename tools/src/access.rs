@@ -3,15 +3,13 @@
 use crate::{
     cli::{AccessCommand, DeviceArgs, GrantArgs, RevokeArgs},
     failure::{Exit, Failure},
+    files,
     report::Report,
 };
 use io_core::pci::PciAddress;
-use pci_host::{DevicePath, FileChange, Grant, Grantee, Host, PciFunction, Selector};
+use pci_host::{FileChange, Grant, Grantee, Host, PciFunction, Selector};
 use serde_json::{Value, json};
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::PathBuf, process::Command};
 
 const SCHEMA: &str = "outboard.access/1";
 
@@ -32,11 +30,11 @@ fn grant(host: &Host, args: &GrantArgs) -> Result<Report, Failure> {
     let kib = u64::try_from(args.memlock.div_ceil(1024)).unwrap_or(u64::MAX);
     let changes = host.plan_grant(&function, to, kib)?;
     if args.print {
-        return Ok(print(&changes));
+        return Ok(files::print(SCHEMA, &changes));
     }
     host.change_files(&changes)?;
     let nodes = host.nodes_of(&function);
-    udev(&nodes)?;
+    udev(host, &nodes)?;
     if let Some(node) = nodes.iter().find(|node| !host.is_node_of(node, to)) {
         let message = format!(
             "the files are written, and udev has not given {} to {to}",
@@ -53,7 +51,7 @@ fn grant(host: &Host, args: &GrantArgs) -> Result<Report, Failure> {
     };
     let mut text = match changes.as_slice() {
         [] => format!("{to} may open {address} already: {may}\n"),
-        changes => format!("{to} may open {address}: {may}\n{}", files(changes)),
+        changes => format!("{to} may open {address}: {may}\n{}", files::lines(changes)),
     };
     text.push_str("the limit of locked memory holds from the next login on\n");
     Ok(Report {
@@ -65,10 +63,10 @@ fn grant(host: &Host, args: &GrantArgs) -> Result<Report, Failure> {
 
 fn revoke(host: &Host, args: &RevokeArgs) -> Result<Report, Failure> {
     let to = &args.to;
-    let (path, function) = place(host, &args.device)?;
+    let (path, function) = args.device.place(host)?;
     let changes = host.plan_revoke(&path, to)?;
     if args.print {
-        return Ok(print(&changes));
+        return Ok(files::print(SCHEMA, &changes));
     }
     host.change_files(&changes)?;
     let mut nodes = function
@@ -78,13 +76,13 @@ fn revoke(host: &Host, args: &RevokeArgs) -> Result<Report, Failure> {
     nodes.retain(|node| !changes.is_empty() && host.is_node_of(node, to));
     host.take_back(&nodes)?;
     if !changes.is_empty() {
-        udev(&nodes)?;
+        udev(host, &nodes)?;
     }
     let text = match changes.as_slice() {
         [] => format!("path:{path} has not been given to {to}\n"),
         changes => format!(
             "{to} may not open path:{path} any more; who has it open keeps it until then\n{}",
-            files(changes)
+            files::lines(changes)
         ),
     };
     Ok(Report {
@@ -101,7 +99,7 @@ fn show(host: &Host, device: Option<&Selector>) -> Result<Report, Failure> {
             device: selector.clone(),
             expect: None,
         };
-        let (path, _) = place(host, &args)?;
+        let (path, _) = args.place(host)?;
         grants.retain(|grant| grant.path == path);
     }
     let rows: Vec<(Grant, Option<PciFunction>)> = grants
@@ -132,7 +130,7 @@ fn show(host: &Host, device: Option<&Selector>) -> Result<Report, Failure> {
             "path": format!("path:{path}"),
             "ids": ids.to_string(),
             "address": function.as_ref().map(|f| f.address.to_string()),
-            "nodes": function.as_ref().map(|f| texts(&host.nodes_of(f))),
+            "nodes": function.as_ref().map(|f| files::texts(&host.nodes_of(f))),
         })
     });
     Ok(Report {
@@ -162,22 +160,14 @@ fn refuse_company(host: &Host, function: &PciFunction, with: &[PciAddress]) -> R
     Err(Failure::new(Exit::Refused, message).with_hint(hint))
 }
 
-/// Where the device is; and the device, unless it is gone and was named by its place.
-fn place(host: &Host, args: &DeviceArgs) -> Result<(DevicePath, Option<PciFunction>), Failure> {
-    match (args.find(host), &args.device) {
-        (Ok(function), _) => Ok((host.device_path(function.address), Some(function))),
-        (Err(_), Selector::Path(path)) => Ok((path.clone(), None)),
-        (Err(failure), _) => Err(failure),
-    }
-}
-
-/// Has udev read its rules again, and apply them to nodes that are there.
-fn udev(nodes: &[PathBuf]) -> Result<(), Failure> {
+/// Has systemd and udev read their files again, and udev apply its rules to nodes that are there.
+fn udev(host: &Host, nodes: &[PathBuf]) -> Result<(), Failure> {
     let run = |command: &mut Command| {
+        let program = command.get_program().to_string_lossy().into_owned();
         let failed = |why: String| {
-            let message = format!("the files are as they should be, and udevadm failed: {why}");
+            let message = format!("the files are as they should be, and {program} failed: {why}");
             Failure::new(Exit::Other, message)
-                .with_hint("is udev running? nodes get their owners when it starts")
+                .with_hint("is it running? limits and owners of nodes are set when it starts")
         };
         let output = command.output().map_err(|e| failed(e.to_string()))?;
         match output.status.success() {
@@ -187,6 +177,9 @@ fn udev(nodes: &[PathBuf]) -> Result<(), Failure> {
             )),
         }
     };
+    if host.runs_systemd() {
+        run(Command::new("systemctl").arg("daemon-reload"))?;
+    }
     run(Command::new("udevadm").args(["control", "--reload"]))?;
     if nodes.is_empty() {
         return Ok(());
@@ -195,36 +188,6 @@ fn udev(nodes: &[PathBuf]) -> Result<(), Failure> {
     run(trigger
         .args(["trigger", "--settle", "--action=change"])
         .args(nodes))
-}
-
-/// The files as they would be.
-fn print(changes: &[FileChange]) -> Report {
-    let text = changes
-        .iter()
-        .map(|FileChange { path, contents, .. }| match contents {
-            Some(contents) => format!("{}:\n{contents}\n", path.display()),
-            None => format!("{}: removed\n", path.display()),
-        });
-    let text: String = text.collect();
-    let files = changes.iter().map(
-        |change| json!({ "path": change.path.to_string_lossy(), "contents": change.contents }),
-    );
-    Report {
-        schema: SCHEMA,
-        data: json!({ "print": true, "files": files.collect::<Vec<_>>() }),
-        text: match text.as_str() {
-            "" => "nothing has to be changed\n".to_owned(),
-            _ => text,
-        },
-    }
-}
-
-fn files(changes: &[FileChange]) -> String {
-    let line = |change: &FileChange| {
-        let done = change.contents.as_ref().map_or("removed", |_| "wrote");
-        format!("{done} {}\n", change.path.display())
-    };
-    changes.iter().map(line).collect()
 }
 
 fn data(
@@ -238,16 +201,11 @@ fn data(
         "to": to.to_string(),
         "address": address.map(|address| address.to_string()),
         "changed": !changes.is_empty(),
-        "files": texts(&paths),
-        "nodes": texts(nodes),
+        "files": files::texts(&paths),
+        "nodes": files::texts(nodes),
     })
 }
 
-fn texts(paths: &[PathBuf]) -> Vec<String> {
-    let text = |path: &PathBuf| Path::to_string_lossy(path).into_owned();
-    paths.iter().map(text).collect()
-}
-
 fn list(nodes: &[PathBuf]) -> String {
-    texts(nodes).join(" and ")
+    files::texts(nodes).join(" and ")
 }

@@ -23,7 +23,8 @@ pub fn run(args: &BindArgs) -> Result<Report, Failure> {
     change::check(&changes)?;
     let results = change::execute(&host, &changes, args.change.timeout);
     change::report(SCHEMA, &changes, results, &|plan, done| {
-        (sentence(plan, done), !plan.steps().is_empty())
+        let changed = !plan.steps().is_empty() || !done.nodes.is_empty();
+        (sentence(plan, done), changed)
     })
 }
 
@@ -47,7 +48,11 @@ pub fn plan(
     });
     let mut plans = Vec::new();
     for function in &devices {
-        plans.push(host.plan_bind(function, &how.driver)?);
+        let plan = host.plan_bind(function, &how.driver)?;
+        plans.push(match &how.owner {
+            Some(owner) => plan.give_to(host, owner)?,
+            None => plan,
+        });
     }
     let group = if how.driver.contains("vfio") {
         Group::Whole
@@ -85,7 +90,14 @@ fn sentence(plan: &Plan, done: &Done) -> String {
         format!("{address} is bound to {driver} now; it had {had}\n")
     };
     if let Some(node) = &done.node {
-        text += &format!("programs reach it through {}\n", node.display());
+        let whose = match plan.owner() {
+            Some(owner) => format!("programs of {owner}"),
+            None => "programs".to_owned(),
+        };
+        text += &format!("{whose} reach it through {}\n", node.display());
+    }
+    if !done.is_handled {
+        text += "udev has not handled the node in time: who may open it may change yet\n";
     }
     text
 }

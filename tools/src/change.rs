@@ -50,6 +50,10 @@ pub fn dry_run(schema: &'static str, changes: &[Change]) -> Result<Report, Failu
         let steps = plan.steps().iter().map(ToString::to_string);
         let steps: Vec<_> = load.into_iter().chain(steps).collect();
         let address = plan.before().address;
+        let given = plan
+            .owner()
+            .map(|owner| format!("chown {owner} its nodes in /dev"));
+        let steps: Vec<_> = steps.into_iter().chain(given).collect();
         text += &match steps.as_slice() {
             [] => format!("{address}: nothing has to be done\n"),
             steps => steps.join("\n") + "\n",
@@ -60,6 +64,7 @@ pub fn dry_run(schema: &'static str, changes: &[Change]) -> Result<Report, Failu
             "address": address.to_string(),
             "module": plan.module(),
             "writes": writes.collect::<Vec<_>>(),
+            "owner": plan.owner().map(ToString::to_string),
             "findings": findings.data(),
         }));
     }
@@ -147,6 +152,7 @@ pub fn report(
                     "driver": done.function.driver,
                     "node": done.node.as_deref().map(Path::to_string_lossy),
                     "entry": done.entry,
+                    "nodes": done.nodes.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 })
             }
             Err(error) => {

@@ -1,8 +1,10 @@
 //! The command line.
 
 mod binding;
+mod persist;
 
 pub use binding::{BindArgs, ChangeArgs, DevicesArgs, HowArgs, ReleaseArgs, RunArgs, UndoArgs};
+pub use persist::{PersistAddArgs, PersistCommand, PersistRemoveArgs};
 
 use crate::{change, completions, failure, units};
 use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser};
@@ -56,6 +58,12 @@ pub enum Command {
     Undo(UndoArgs),
     /// Show the journal: what was bound and can be taken back
     Log,
+    /// Bind devices at each start of the machine, by udev
+    Persist {
+        /// What to do.
+        #[command(subcommand)]
+        command: PersistCommand,
+    },
     /// Let users open a device without root, by udev
     Access {
         /// What to do.

@@ -20,6 +20,13 @@ impl FromStr for Allow {
     }
 }
 
+impl Allow {
+    /// Whether this finding is agreed to.
+    pub fn agrees_to(&self, finding: &Finding) -> bool {
+        self.0 == finding.allow()
+    }
+}
+
 /// What was found of one device.
 #[derive(Debug)]
 pub struct Findings {
@@ -68,7 +75,7 @@ pub fn ask(
         } else {
             Vec::new()
         };
-        let agreed = |finding: &Finding| allow.iter().any(|allow| allow.0 == finding.allow());
+        let agreed = |finding: &Finding| allow.iter().any(|allow| allow.agrees_to(finding));
         let (agreed, refused) = found.into_iter().partition(agreed);
         all.push(Findings {
             function,
@@ -93,7 +100,7 @@ pub fn check<'a>(all: impl Iterator<Item = &'a Findings>) -> Result<(), Failure>
         .collect();
     match refused.as_slice() {
         [] => Ok(()),
-        refused => Err(refusal(refused)),
+        refused => Err(refusal(refused, "in use", "bind it too: --with")),
     }
 }
 
@@ -115,17 +122,18 @@ fn users(
     Ok(found)
 }
 
-fn refusal(refused: &[(&PciFunction, &Finding)]) -> Failure {
+/// The refusal of devices that are `what`; `along` is how another one of the group is taken along.
+pub fn refusal(refused: &[(&PciFunction, &Finding)], what: &str, along: &str) -> Failure {
     let mut devices: Vec<_> = refused.iter().map(|(f, _)| f.address.to_string()).collect();
     devices.dedup();
-    let mut message = format!("{} is in use, and nothing was changed", devices.join(", "));
+    let mut message = format!("{} is {what}, and nothing was changed", devices.join(", "));
     for (function, finding) in refused {
         let Finding { sentence, hint, .. } = finding;
         let address = function.address;
         message += &format!("\nrefused: {address}: {sentence}\n   hint: {hint}");
         if finding.code == Code::Group {
             let member = finding.subject.as_deref().unwrap_or_default();
-            message += &format!("\n         or bind it too: --with {member}");
+            message += &format!("\n         or {along} {member}");
         }
         message += &format!("\n  allow: --allow {}", finding.allow());
     }

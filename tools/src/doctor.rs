@@ -2,6 +2,7 @@
 
 use crate::{
     cli::DoctorArgs,
+    colour::{BAD, CAUTION, GOOD, paint},
     failure::{Exit, Failure},
     report::Report,
 };
@@ -44,7 +45,13 @@ pub fn run(args: &DoctorArgs) -> Result<(Report, ExitCode), Failure> {
 }
 
 fn text(check: &Check) -> String {
-    let mut text = format!("{}  {:<10}{}\n", check.outcome, check.about, check.sentence);
+    let style = match check.outcome {
+        Outcome::Pass => GOOD,
+        Outcome::Warn => CAUTION,
+        Outcome::Fail => BAD,
+    };
+    let outcome = paint(style, &check.outcome.to_string());
+    let mut text = format!("{outcome}  {:<10}{}\n", check.about, check.sentence);
     if let Some(mend) = &check.mend {
         writeln!(text, "      {:<10}{mend}", "").expect("a string takes whatever is written");
     }

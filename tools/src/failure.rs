@@ -3,11 +3,7 @@
 use crate::report;
 use io_core::ErrorKind;
 use serde_json::{Map, Value, json};
-use std::{
-    error::Error,
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::{error::Error, io, process::ExitCode};
 
 /// The exit statuses, as the help shows them.
 pub const EXIT_CODES: &str = "\
@@ -18,8 +14,9 @@ Exit status:
   3   there is no such device, BAR, driver or file
   4   a permission is missing
   5   refused: in use, not bound, or not a device to do this with
-  6   what was read back differs from what was written
+  6   what was read back differs from what was written; persist check: something is not as the rules want it
   7   not done in time
+  8   the device has gone, or does not answer
   9   the machine, its kernel or the device cannot do this; doctor: something is missing
   10  done for some of the devices
   11  the file cannot be loaded as it is
@@ -54,6 +51,8 @@ pub enum Exit {
     Different,
     /// A deadline passed.
     TimedOut,
+    /// The device has gone, or does not answer.
+    Lost,
     /// The machine or the device cannot do this.
     Unsupported,
     /// Done for some of the devices.
@@ -74,6 +73,7 @@ impl Exit {
             Self::Refused => 5,
             Self::Different => 6,
             Self::TimedOut => 7,
+            Self::Lost => 8,
             Self::Unsupported => 9,
             Self::Partly => 10,
             Self::InvalidFile => 11,
@@ -90,6 +90,7 @@ impl Exit {
             Self::Refused => "refused",
             Self::Different => "different",
             Self::TimedOut => "timed_out",
+            Self::Lost => "lost",
             Self::Unsupported => "unsupported",
             Self::Partly => "partly_done",
             Self::InvalidFile => "invalid_file",
@@ -150,7 +151,7 @@ impl Failure {
         if self.exit != Exit::BrokenPipe {
             if !json {
                 // Nothing is left to be done if it cannot be written.
-                let _ = io::stdout().write_all(self.text.as_bytes());
+                let _ = report::print_text(&self.text);
             }
             report::complain("error", &self.message);
             if let Some(hint) = &self.hint {
@@ -178,6 +179,7 @@ impl From<io_core::Error> for Failure {
             ErrorKind::PermissionDenied => Exit::Permission,
             ErrorKind::Busy | ErrorKind::NotBound | ErrorKind::InvalidInput => Exit::Refused,
             ErrorKind::TimedOut => Exit::TimedOut,
+            ErrorKind::Lost => Exit::Lost,
             ErrorKind::Unsupported => Exit::Unsupported,
             _ => Exit::Other,
         };

@@ -1,6 +1,7 @@
 //! `outboard log`.
 
 use crate::{change::driver_name, failure::Failure, report::Report};
+use io_core::ErrorKind;
 use pci_host::{Damaged, Entry, Host};
 use serde_json::{Value, json};
 use std::{
@@ -15,9 +16,9 @@ pub fn run() -> Result<Report, Failure> {
     let mut text = String::new();
     let mut entries = Vec::new();
     for entry in &journal.entries {
-        let of_now = !host.is_of_another_boot(entry)?;
-        writeln!(text, "{}", line(entry, of_now)).expect("a string takes whatever is written");
-        entries.push(data(entry, of_now));
+        let fate = Fate::of(&host, entry)?;
+        writeln!(text, "{}", line(entry, fate)).expect("a string takes whatever is written");
+        entries.push(data(entry, fate));
     }
     for Damaged { path, reason, .. } in &journal.damaged {
         writeln!(text, "damaged: {}: {reason}", path.display())
@@ -34,7 +35,30 @@ pub fn run() -> Result<Report, Failure> {
     })
 }
 
-fn line(entry: &Entry, of_now: bool) -> String {
+/// What has become of the device of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It is there.
+    There,
+    /// It has been pulled out, or moved.
+    Gone,
+    /// The machine has been restarted.
+    Restarted,
+}
+
+impl Fate {
+    fn of(host: &Host, entry: &Entry) -> Result<Self, Failure> {
+        if host.is_of_another_boot(entry)? {
+            return Ok(Self::Restarted);
+        }
+        match host.function_of(entry) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::Gone),
+            _ => Ok(Self::There),
+        }
+    }
+}
+
+fn line(entry: &Entry, fate: Fate) -> String {
     let Entry {
         id,
         address,
@@ -50,15 +74,18 @@ fn line(entry: &Entry, of_now: bool) -> String {
     if let Some(former) = &entry.before.driver_override {
         line += &format!(", and the override {former}");
     }
-    if !of_now {
-        line += "; before the machine was restarted";
-    } else if !entry.complete {
+    if fate != Fate::Restarted && !entry.complete {
         line += &format!("; stopped after {} writes", entry.written.len());
+    }
+    match fate {
+        Fate::There => {}
+        Fate::Gone => line += &format!("; the device is gone: outboard undo {id} drops the entry"),
+        Fate::Restarted => line += "; before the machine was restarted",
     }
     line + &format!("  (path:{})", identity.path)
 }
 
-fn data(entry: &Entry, of_now: bool) -> Value {
+fn data(entry: &Entry, fate: Fate) -> Value {
     let [vendor, device, subsystem_vendor, subsystem_device] =
         entry.identity.ids.map(|id| format!("0x{id:04x}"));
     json!({
@@ -73,7 +100,8 @@ fn data(entry: &Entry, of_now: bool) -> Value {
         "former_override": entry.before.driver_override,
         "driver": entry.driver,
         "time": entry.time,
-        "this_boot": of_now,
+        "this_boot": fate != Fate::Restarted,
+        "gone": fate == Fate::Gone,
         "complete": entry.complete,
         "writes": entry.written,
     })

@@ -6,17 +6,20 @@ mod bind;
 mod capabilities;
 mod change;
 mod cli;
+mod colour;
 mod columns;
 mod completions;
 mod consent;
 mod doctor;
 mod failure;
+mod files;
 mod groups;
 mod list;
 mod load;
 mod log;
 mod man;
 mod names;
+mod persist;
 mod progress;
 mod release;
 mod report;
@@ -56,6 +59,8 @@ fn main() -> ExitCode {
         Command::Doctor(args) => {
             doctor::run(args).and_then(|(report, status)| report.print(cli.json).map(|()| status))
         }
+        Command::Persist { command } => persist::run(command)
+            .and_then(|(report, status)| report.print(cli.json).map(|()| status)),
         command => run(command, cli.json)
             .and_then(|report| report.print(cli.json))
             .map(|()| ExitCode::SUCCESS),
@@ -82,7 +87,7 @@ fn run(command: &Command, json: bool) -> Result<Report, Failure> {
         Command::Undo(args) => undo::run(args),
         Command::Log => log::run(),
         // `main` has them.
-        Command::Run(_) | Command::Doctor(_) => Ok(Report::empty()),
+        Command::Run(_) | Command::Doctor(_) | Command::Persist { .. } => Ok(Report::empty()),
         Command::Show(args) => show::run(args),
         Command::Groups(args) => groups::run(args),
         Command::Users(args) => users::run(args),

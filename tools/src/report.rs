@@ -1,6 +1,9 @@
 //! What a command has to say: text for people, JSON for programs.
 
-use crate::failure::Failure;
+use crate::{
+    colour::{BAD, CAUTION, paint},
+    failure::Failure,
+};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
@@ -30,7 +33,7 @@ impl Report {
         if json {
             print_json(&json!({ "schema": self.schema, "data": self.data }))?;
         } else {
-            io::stdout().write_all(self.text.as_bytes())?;
+            print_text(&self.text)?;
         }
         Ok(())
     }
@@ -45,8 +48,17 @@ pub fn print_json(value: &Value) -> io::Result<()> {
     out.flush()
 }
 
+/// Prints a text to standard output.
+pub fn print_text(text: &str) -> io::Result<()> {
+    anstream::stdout().write_all(text.as_bytes())
+}
+
 /// Says something on standard error.
 pub fn complain(what: &str, message: &str) {
+    let style = match what {
+        "error" => BAD,
+        _ => CAUTION,
+    };
     // Nothing is left to be done if even this cannot be written.
-    let _ = writeln!(io::stderr(), "{what}: {message}");
+    let _ = writeln!(anstream::stderr(), "{}: {message}", paint(style, what));
 }

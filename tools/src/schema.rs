@@ -13,8 +13,8 @@ macro_rules! schemas {
 }
 
 /// Each command's, and that of errors.
-const SCHEMAS: [(&str, &str); 14] = schemas!(
-    "access" "bind" "completions" "doctor" "error" "fw.load" "groups" "list" "log" "man" "release" "show" "undo" "users"
+const SCHEMAS: [(&str, &str); 15] = schemas!(
+    "access" "bind" "completions" "doctor" "error" "fw.load" "groups" "list" "log" "man" "persist" "release" "show" "undo" "users"
 );
 
 /// The schema of this name, or the names of all.

@@ -4,7 +4,7 @@ use crate::{
     cli::{DeviceArgs, DevicesArgs},
     failure::{Exit, Failure},
 };
-use pci_host::{Host, Ids, PciFunction, Selector};
+use pci_host::{DevicePath, Host, Ids, PciFunction, Selector};
 
 impl DeviceArgs {
     /// The device, if it is the one that was expected.
@@ -12,6 +12,15 @@ impl DeviceArgs {
         let function = host.select(&self.device)?;
         check(&function, self.expect)?;
         Ok(function)
+    }
+
+    /// Where the device is; and the device, unless it is gone and was named by its place.
+    pub fn place(&self, host: &Host) -> Result<(DevicePath, Option<PciFunction>), Failure> {
+        match (self.find(host), &self.device) {
+            (Ok(function), _) => Ok((host.device_path(function.address), Some(function))),
+            (Err(_), Selector::Path(path)) => Ok((path.clone(), None)),
+            (Err(failure), _) => Err(failure),
+        }
     }
 }
 

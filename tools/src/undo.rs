@@ -63,7 +63,7 @@ fn sentence(plan: &Plan, done: &Done) -> (String, bool) {
         "{} is as it was before, with {now}\n",
         done.function.address
     );
-    (text, !plan.steps().is_empty())
+    (text, !plan.steps().is_empty() || !done.nodes.is_empty())
 }
 
 /// Why nothing can be left of what an entry says, if so.

@@ -28,6 +28,10 @@ mod in_use;
 mod journal;
 #[path = "lab/look.rs"]
 mod look;
+#[path = "lab/owner.rs"]
+mod owner;
+#[path = "lab/persist.rs"]
+mod persist;
 #[path = "lab/refusal.rs"]
 mod refusal;
 #[path = "lab/users.rs"]

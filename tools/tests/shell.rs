@@ -99,3 +99,38 @@ fn each_command_has_a_manual_page_with_its_options() {
         assert!(text.contains(has), "{page} has no {has}:\n{text}");
     }
 }
+
+/// What `doctor` prints to a pipe with these variables.
+fn doctor(variables: &[(&str, &str)]) -> String {
+    let mut doctor = Command::new(OUTBOARD);
+    doctor
+        .arg("doctor")
+        .env_remove("NO_COLOR")
+        .env_remove("CLICOLOR_FORCE");
+    let output = doctor.envs(variables.iter().copied()).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// <https://no-color.org> and <https://bixense.com/clicolors>.
+#[test]
+fn colours_are_for_terminals_and_not_where_no_color_is_set() {
+    let escape = '\u{1b}';
+    assert!(!doctor(&[]).contains(escape));
+    assert!(doctor(&[("CLICOLOR_FORCE", "1")]).contains(escape));
+    assert!(!doctor(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]).contains(escape));
+}
+
+#[test]
+fn what_fails_is_said_on_standard_error_alone() {
+    let output = Command::new(OUTBOARD)
+        .args(["show", "ff:1f.7"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(output.stdout, b"");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.starts_with("error: there is no PCI device"),
+        "{error}"
+    );
+}

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::bench::{self, Options};
 use crate::bench_row::{Row, table};
 use crate::error::{Context, Result};
-use crate::{program, static_build};
+use crate::{bench_bind, program, static_build};
 
 /// The guest: the full kernel, three drives that are alike, and room to map 1 GiB.
 const GUEST: [&str; 6] = [
@@ -27,16 +27,20 @@ const SECONDS: &str = "1800";
 pub fn run(options: &Options) -> Result<u8> {
     let bench = static_build::lab_bench()?;
     eprintln!("xtask: timing in the lab (about five minutes for all)");
-    let (kernel, timed) = in_guest(&["time", &options.only], &[], &bench)?;
-    if timed.is_empty() {
+    let (kernel, timed) = in_guest(&GUEST, &["time", &options.only], &bench)?;
+    let binds = if bench_bind::is_wanted(&options.only) {
+        bench_bind::measure(&bench)?
+    } else {
+        Vec::new()
+    };
+    if timed.is_empty() && binds.is_empty() {
         return Err(format!("no row of the lab has {:?} in its name", options.only).into());
     }
     eprintln!("xtask: counting instructions in the lab (about three minutes for all)");
-    let (_, counted) = in_guest(&["count", &options.only], &["--count"], &bench)?;
-    let rows: Vec<Row> = timed
-        .into_iter()
-        .map(|row| row.with_counts_of(&counted))
-        .collect();
+    let counting = [&GUEST[..], &["--count"]].concat();
+    let (_, counted) = in_guest(&counting, &["count", &options.only], &bench)?;
+    let timed = timed.into_iter().map(|row| row.with_counts_of(&counted));
+    let rows: Vec<Row> = timed.chain(binds).collect();
     let machine = format!("{}; {}", bench::machine()?, guest(&kernel)?);
     if options.json {
         let rows: Vec<_> = rows.iter().map(Row::json).collect();
@@ -49,13 +53,12 @@ pub fn run(options: &Options) -> Result<u8> {
 }
 
 /// Runs the bench in a guest with these options. Returns the guest's kernel, and the rows.
-fn in_guest(words: &[&str], options: &[&str], bench: &Path) -> Result<(String, Vec<Row>)> {
+pub fn in_guest(options: &[&str], words: &[&str], bench: &Path) -> Result<(String, Vec<Row>)> {
     // It ends when we do, however that is.
     let mut lab = Command::new("setpriv");
     lab.args(["--pdeathsig", "TERM"])
         .arg(std::env::current_exe()?)
         .args(["lab", "--timeout", SECONDS])
-        .args(GUEST)
         .args(options)
         .arg("--share")
         .arg(static_build::target_folder()?)

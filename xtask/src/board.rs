@@ -72,9 +72,10 @@ pub fn arguments(options: &Options) -> Vec<String> {
             .flat_map(|device| ["-device", device]),
     );
     let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
-    words.extend([
-        "-append".to_owned(),
-        format!("{CMDLINE}{}", options.iommu.cmdline()),
-    ]);
+    let mut cmdline = format!("{CMDLINE}{}", options.iommu.cmdline());
+    if let Some(more) = &options.append {
+        cmdline = format!("{cmdline} {more}");
+    }
+    words.extend(["-append".to_owned(), cmdline]);
     words
 }

@@ -48,6 +48,8 @@ pub fn run() -> Result<u8> {
         out: Some(out.path().to_owned()),
         rootfs: Rootfs::Minimal,
         udev: false,
+        restarted: None,
+        append: None,
         kvm: false,
         count: false,
         timeout: Some(SECONDS),

@@ -94,9 +94,11 @@ pub fn config(options: &Options) -> String {
     } else {
         "no"
     };
-    let udev = if options.udev { "yes" } else { "no" };
+    let yes = |is| if is { "yes" } else { "no" };
+    let (udev, restarted) = (yes(options.udev), yes(options.restarted.is_some()));
     format!(
-        "rootfs={rootfs}\ninteractive={interactive}\nunsafe_interrupts={unsafe_interrupts}\nudev={udev}\n"
+        "rootfs={rootfs}\ninteractive={interactive}\nunsafe_interrupts={unsafe_interrupts}\nudev={udev}\n\
+         restarted={restarted}\n"
     )
 }
 

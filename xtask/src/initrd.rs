@@ -32,6 +32,9 @@ pub struct Contents<'a> {
     pub outboard: &'a Path,
     /// Whether systemd-udevd is there, with the distribution's rules and ours.
     pub udev: bool,
+    /// The folder of files for `/etc` that a machine had before it was restarted; modules of devices' drivers are for udev to
+    /// load then.
+    pub etc: Option<&'a Path>,
     /// Shell assignments that the init script reads.
     pub config: String,
     /// Tag, mount mode and path of each shared folder, one a line.
@@ -65,6 +68,7 @@ fn fill(tree: &Path, contents: &Contents<'_>) -> Result<()> {
         "dev",
         "etc",
         "lab/modules",
+        "lab/drivers",
         "proc",
         "root",
         "sys",
@@ -88,11 +92,7 @@ fn fill(tree: &Path, contents: &Contents<'_>) -> Result<()> {
         .into_iter()
         .flatten()
     {
-        let module = module?;
-        fs::copy(
-            module.path(),
-            tree.join("lab/modules").join(module.file_name()),
-        )?;
+        put_module(tree, &module?, contents.etc.is_some())?;
     }
     fs::create_dir_all(tree.join("usr/share/misc"))?;
     fs::copy(PCI_IDS, tree.join("usr/share/misc/pci.ids"))?;
@@ -104,11 +104,35 @@ fn fill(tree: &Path, contents: &Contents<'_>) -> Result<()> {
             file.install(tree)?;
         }
     }
+    if let Some(etc) = contents.etc {
+        // Links as links.
+        let mut cp = Command::new("cp");
+        program::run(cp.arg("--archive").arg(etc.join(".")).arg(tree.join("etc")))?;
+    }
     fs::write(tree.join("lab/config"), &contents.config)?;
     fs::write(tree.join("lab/mounts"), &contents.mounts)?;
     fs::write(tree.join("lab/command"), &contents.command)?;
     fs::write(tree.join("init"), INIT)?;
     fs::set_permissions(tree.join("init"), fs::Permissions::from_mode(0o755))?;
     fs::set_permissions(tree.join("tmp"), fs::Permissions::from_mode(0o1777))?;
+    Ok(())
+}
+
+/// What udev loads in a machine that was restarted, and nothing else there needs.
+const BY_UDEV: [&str; 3] = ["e1000e", "nvme", "vfio_pci"];
+
+/// Puts a module where the init script loads it, or where udev finds it.
+fn put_module(tree: &Path, module: &fs::DirEntry, restarted: bool) -> Result<()> {
+    let file = module.file_name();
+    let name = file.to_string_lossy();
+    // Without the number by which it is sorted.
+    let own = name.split_once('-').map_or(&*name, |(_, own)| own);
+    let stem = own.trim_end_matches(".ko");
+    if restarted {
+        fs::copy(module.path(), tree.join("lab/drivers").join(own))?;
+    }
+    if !(restarted && BY_UDEV.contains(&stem)) {
+        fs::copy(module.path(), tree.join("lab/modules").join(&file))?;
+    }
     Ok(())
 }

@@ -62,6 +62,13 @@ pub struct Options {
     /// /usr
     #[arg(long)]
     pub udev: bool,
+    /// Start as a machine that was restarted: with the files of this folder in /etc, and with udev loading the drivers of
+    /// devices
+    #[arg(long, value_name = "HOSTDIR", requires = "udev")]
+    pub restarted: Option<PathBuf>,
+    /// More words for the kernel's command line
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+    pub append: Option<String>,
     /// Use KVM instead of emulating the processor
     #[arg(long)]
     pub kvm: bool,
@@ -163,6 +170,7 @@ fn prepare(
             modules: kernel.modules.as_deref(),
             outboard,
             udev: options.udev,
+            etc: options.restarted.as_deref(),
             config: guest::config(options),
             mounts: guest::mounts(&shares),
             command: guest::command(&options.command, &guest::facts(options))?,

@@ -42,6 +42,23 @@ pub const STOCK: &[Vm] = &[
         everything: false,
         arguments: &["--udev"],
     },
+    // With a switch in the port that was empty, so that all behind it have other addresses, and one more NIC.
+    Vm {
+        name: "restart",
+        everything: false,
+        arguments: &[
+            "--udev",
+            "--devices",
+            "e1000e",
+            "--qemu",
+            "-device x3130-upstream,bus=rp2,id=up -device xio3130-downstream,bus=up,chassis=20,slot=20",
+        ],
+    },
+    Vm {
+        name: "restart_off",
+        everything: false,
+        arguments: &["--udev", "--append", "outboard.persist=off"],
+    },
 ];
 
 /// The machines that `--full` adds.
@@ -124,10 +141,36 @@ pub const FULL: &[Vm] = &[
     },
 ];
 
+/// The machines that are another one after a restart: what its tests leave in the folder `etc` is in `/etc` from the start.
+const RESTARTED: [(&str, &str); 2] = [("restart", "udev"), ("restart_off", "udev")];
+
 /// The folder for what the tests in a machine leave for the host. They see it at the same path, in `OUTBOARD_RESULTS`.
 fn results_of(vm: &Vm) -> Result<PathBuf> {
     let folders = static_build::target_folder()?.with_file_name("lab-results");
     Ok(folders.join(vm.name))
+}
+
+/// What the machine had in `/etc` before it was restarted, if it was.
+fn left_for(vm: &Vm) -> Result<Option<PathBuf>> {
+    let mut restarted = RESTARTED.iter();
+    let Some((_, before)) = restarted.find(|(name, _)| *name == vm.name) else {
+        return Ok(None);
+    };
+    let mut all = STOCK.iter().chain(FULL);
+    let Some(before) = all.find(|vm| vm.name == *before) else {
+        return Ok(None);
+    };
+    let etc = results_of(before)?.join("etc");
+    if !etc.is_dir() {
+        return Err(format!(
+            "{} starts with what the tests in {} leave in {}, and they have not run",
+            vm.name,
+            before.name,
+            etc.display()
+        )
+        .into());
+    }
+    Ok(Some(etc))
 }
 
 /// Those of all machines, which may not have run.
@@ -277,8 +320,11 @@ fn run_in(
         .arg("--share")
         .arg(static_build::target_folder()?)
         .arg("--out")
-        .arg(&out)
-        .args(["--", "sh", "-c", &script]);
+        .arg(&out);
+    if let Some(etc) = left_for(vm)? {
+        lab.arg("--restarted").arg(etc);
+    }
+    lab.args(["--", "sh", "-c", &script]);
     stream(&mut lab, results)?;
     let ended = results.len() - before;
     if ended < expected {

@@ -9,6 +9,7 @@
 mod assembly;
 mod backends;
 mod bench;
+mod bench_bind;
 mod bench_lab;
 mod bench_list;
 mod bench_row;

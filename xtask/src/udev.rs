@@ -8,15 +8,18 @@ use std::process::Command;
 use crate::error::{Context, Result};
 use crate::{cache, debian13, program};
 
-/// The daemon, and what makes groups and folders for it. Here and there "standalone" means that no systemd comes along.
-const PACKAGES: [&str; 3] = [
+/// The daemon, what says which module is for which device, and what makes groups and folders for it. Here and there "standalone" means that no systemd comes along.
+const PACKAGES: [&str; 4] = [
     "udev",
+    "kmod",
     "systemd-standalone-sysusers",
     "systemd-standalone-tmpfiles",
 ];
 
 /// What is kept of the packages: the programs, their libraries and the rules.
-const KEPT: [&str; 7] = [
+const KEPT: [&str; 9] = [
+    "usr/bin/kmod",
+    "usr/sbin/depmod",
     "usr/bin/udevadm",
     "usr/bin/systemd-sysusers",
     "usr/bin/systemd-tmpfiles",
@@ -36,7 +39,7 @@ const LEFT_OUT: [&str; 4] = [
 
 /// Puts it into the guest's `tree`.
 pub fn put_into(tree: &Path) -> Result<()> {
-    let kept = cache::entry("udev-debian-13", fill)?;
+    let kept = cache::entry("udev-kmod-debian-13", fill)?;
     // Links as links.
     let copy = |from: &Path| {
         let mut cp = Command::new("cp");

@@ -5,13 +5,15 @@
 //!
 //! - `time [TEXT]` times them;
 //! - `count [TEXT]` is for a guest whose clock counts instructions (`cargo xtask lab --count`): a turn is short there, and
-//!   what waits for the host is left out.
+//!   what waits for the host is left out;
+//! - `bind [FOLDER]` times `outboard bind` and `release`, beside the tools that FOLDER has.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a program that xtask and people run"
 )]
 
+mod binders;
 mod bound;
 mod contest;
 mod drive_by_hand;
@@ -24,6 +26,7 @@ mod opening;
 mod registers;
 
 use std::error::Error;
+use std::path::Path;
 use std::process::ExitCode;
 
 use contest::Contest;
@@ -40,7 +43,9 @@ fn main() -> ExitCode {
         ["time", text] => run(text, false),
         ["count"] => run("", true),
         ["count", text] => run(text, true),
-        _ => Err("usage: outboard-bench-lab time [TEXT] | count [TEXT]".into()),
+        ["bind"] => in_lab().and_then(|()| binders::rows(None)),
+        ["bind", rivals] => in_lab().and_then(|()| binders::rows(Some(Path::new(rivals)))),
+        _ => Err("usage: outboard-bench-lab time [TEXT] | count [TEXT] | bind [FOLDER]".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -51,13 +56,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(text: &str, counts: bool) -> Result<()> {
+/// Refuses to run on the host, and says what the guest's kernel is.
+fn in_lab() -> Result<()> {
     // It takes devices from their drivers, which is no harm there.
     if std::env::var_os("OUTBOARD_LAB").is_none() {
         return Err("this runs in the lab only: cargo xtask bench --lab".into());
     }
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
     println!("{}", serde_json::json!({ "kernel": kernel.trim() }));
+    Ok(())
+}
+
+fn run(text: &str, counts: bool) -> Result<()> {
+    in_lab()?;
     for mode in [IommuMode::Iommufd, IommuMode::Type1] {
         let contest = Contest::new(text, mode, counts);
         opening::rows(&contest)?;

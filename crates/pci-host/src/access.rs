@@ -2,14 +2,17 @@
 //!
 //! The rules of Outboard for udev say what is behind each node (docs/udev.md); a rule for one device matches that.
 
-use crate::{DevicePath, Host, Ids, PciFunction, host::names};
+use crate::{
+    DevicePath, FileChange, Host, Ids, PciFunction,
+    etc_file::{change, ours, read},
+    host::names,
+};
 use io_core::{Error, ErrorKind, Result};
 use std::{
     fmt,
-    fs::{self, File, Permissions},
-    io::{self, Write},
+    fs::{self, Permissions},
     os::unix::fs::{PermissionsExt, chown},
-    path::{Path, PathBuf},
+    path::PathBuf,
     str::FromStr,
 };
 
@@ -63,16 +66,6 @@ pub struct Grant {
     pub path: DevicePath,
     /// The ids that it has to have.
     pub ids: Ids,
-}
-
-/// A file that is to be written, or to be removed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FileChange {
-    /// Where it is.
-    pub path: PathBuf,
-    /// What will be in it; `None` if it is removed.
-    pub contents: Option<String>,
 }
 
 impl Grant {
@@ -147,7 +140,7 @@ impl Host {
             },
         };
         let rules = self.rules_file(&grant.path);
-        let now = self.ours(&rules)?;
+        let now = ours(&rules)?;
         let former = now.as_deref().and_then(Grant::parse);
         if let Some(former) = former.filter(|former| former.to != *to) {
             let (address, former) = (function.address, former.to);
@@ -162,12 +155,17 @@ impl Host {
             Grantee::Group(name) => format!("@{name}"),
         };
         let limit = format!("{MARK}memory that {to} may lock\n{who} - memlock {memlock_kib}\n");
+        let mut files = vec![(rules, grant.rule()), (limits, limit)];
+        if let Some(path) = self.service_limits_file(to) {
+            let limit = format!(
+                "{MARK}memory that {to} may lock in what systemd starts for them\n\
+                 [Service]\nLimitMEMLOCK={memlock_kib}K\n"
+            );
+            files.push((path, limit));
+        }
         let mut changes = Vec::new();
-        for (path, contents) in [(rules, grant.rule()), (limits, limit)] {
-            if self.ours(&path)?.as_ref() != Some(&contents) {
-                let contents = Some(contents);
-                changes.push(FileChange { path, contents });
-            }
+        for (path, contents) in files {
+            changes.extend(change(path, Some(contents))?);
         }
         Ok(changes)
     }
@@ -179,7 +177,7 @@ impl Host {
     /// It has been given to another one, or a file of that name is not ours.
     pub fn plan_revoke(&self, path: &DevicePath, to: &Grantee) -> Result<Vec<FileChange>> {
         let rules = self.rules_file(path);
-        let grant = self.ours(&rules)?.as_deref().and_then(Grant::parse);
+        let grant = ours(&rules)?.as_deref().and_then(Grant::parse);
         let Some(grant) = grant else {
             return Ok(Vec::new());
         };
@@ -197,36 +195,13 @@ impl Host {
         let mut changes = vec![remove(rules)];
         let mut others = self.grants()?;
         others.retain(|other| other.to == *to && other.path != *path);
-        let limits = self.limits_file(to);
-        if others.is_empty() && self.ours(&limits)?.is_some() {
-            changes.push(remove(limits));
+        let limits = [Some(self.limits_file(to)), self.service_limits_file(to)];
+        for path in limits.into_iter().flatten() {
+            if others.is_empty() && ours(&path)?.is_some() {
+                changes.push(remove(path));
+            }
         }
         Ok(changes)
-    }
-
-    /// Writes and removes the files of a plan. Nobody sees half of one.
-    ///
-    /// # Errors
-    ///
-    /// This user may not, or a file turned out not to be ours.
-    pub fn change_files(&self, changes: &[FileChange]) -> Result<()> {
-        for FileChange { path, contents } in changes {
-            self.ours(path)?;
-            let done = match contents {
-                Some(contents) => replace(path, contents),
-                None => fs::remove_file(path),
-            };
-            done.map_err(|e| {
-                let error = Error::from_os(format!("cannot change {}", path.display()), e);
-                match error.kind() {
-                    ErrorKind::PermissionDenied => {
-                        error.with_hint("this needs root: run it with sudo")
-                    }
-                    _ => error,
-                }
-            })?;
-        }
-        Ok(())
     }
 
     /// The nodes by which a function can be opened now: its group's, its own, that of UIO.
@@ -264,10 +239,6 @@ impl Host {
             .join(format!("{RULES_START}{place}.rules"))
     }
 
-    fn udev_rules(&self) -> PathBuf {
-        self.etc().join("udev/rules.d")
-    }
-
     fn limits_file(&self, to: &Grantee) -> PathBuf {
         let name = match to {
             Grantee::User(name) => format!("outboard-user-{name}.conf"),
@@ -276,19 +247,15 @@ impl Host {
         self.etc().join("security/limits.d").join(name)
     }
 
-    /// What is in a file of ours, if there is one.
-    fn ours(&self, path: &Path) -> Result<Option<String>> {
-        let text = read(path)?;
-        let is_link = fs::symlink_metadata(path).is_ok_and(|about| !about.is_file());
-        match text {
-            Some(text) if is_link || !text.starts_with(MARK) => {
-                let message = format!("{} is somebody else's", path.display());
-                Err(Error::new(ErrorKind::Busy, message).with_hint(
-                    "outboard changes only files whose first line says that it made them: move that one away",
-                ))
-            }
-            text => Ok(text),
-        }
+    /// The limit of what systemd itself starts for a user, a terminal of a desktop among it: it knows nothing of `limits.d`,
+    /// which is read when somebody logs in (pam_limits(8)). It has no such file for a group of users (user@.service(5)).
+    fn service_limits_file(&self, to: &Grantee) -> Option<PathBuf> {
+        let Grantee::User(name) = to else {
+            return None;
+        };
+        let user = self.account(name).ok()?.id;
+        let folder = format!("systemd/system/user@{user}.service.d");
+        Some(self.etc().join(folder).join("70-outboard.conf"))
     }
 
     /// Refuses who is not in `/etc/passwd` or `/etc/group`.
@@ -312,26 +279,3 @@ impl Host {
 
 /// How our files of rules are called: between those that say what is behind a node, and those that add the links.
 const RULES_START: &str = "71-outboard-access-";
-
-/// The text of a file, if there is one.
-fn read(path: &Path) -> Result<Option<String>> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(Error::from_os(format!("cannot read {}", path.display()), e)),
-    }
-}
-
-/// Puts a file in the place of another one, or of none.
-fn replace(path: &Path, contents: &str) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(path);
-    fs::create_dir_all(dir)?;
-    // It ends on neither .rules nor .conf, so that nobody reads it.
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    let mut file = File::create(&new)?;
-    file.write_all(contents.as_bytes())?;
-    file.set_permissions(Permissions::from_mode(0o644))?;
-    file.sync_all()?;
-    fs::rename(&new, path)
-}

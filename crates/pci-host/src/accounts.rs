@@ -22,6 +22,17 @@ impl Host {
         })
     }
 
+    /// The number of this name in a file of `/etc`.
+    pub(crate) fn id_in(&self, file: &str, name: &str) -> Option<u32> {
+        let text = fs::read_to_string(self.etc().join(file)).ok()?;
+        let mut lines = text.lines().map(|line| line.split(':'));
+        lines.find_map(|mut fields| {
+            let its = fields.next()? == name;
+            let id = fields.nth(1)?.parse().ok()?;
+            its.then_some(id)
+        })
+    }
+
     /// Whether a node is this user's, or this group's to read and write.
     #[must_use]
     pub fn is_node_of(&self, node: &Path, who: &Grantee) -> bool {

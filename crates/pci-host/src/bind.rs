@@ -8,8 +8,10 @@ mod held;
 mod identity;
 mod journal;
 mod lock;
+mod owner;
 mod plan;
 mod taking;
+mod undo;
 mod writer;
 
 pub(crate) use driver::hands_to_userspace;
@@ -17,6 +19,7 @@ pub use entry::{Entry, State};
 pub use execute::{Done, Execution, Moment};
 pub use identity::Identity;
 pub use journal::{Damaged, Journal};
+pub use owner::{NodeChange, Owner, Ownership};
 pub use plan::{Plan, SysfsWrite};
 pub(crate) use writer::Helpers;
 pub use writer::serve_sysfs;

@@ -6,7 +6,7 @@ use std::{
     env,
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::Arc,
     thread,
     time::Duration,
@@ -326,6 +326,22 @@ impl Host {
         &self.etc
     }
 
+    /// What udev keeps until the machine restarts.
+    pub(crate) fn udev_run(&self) -> PathBuf {
+        self.run.join("udev")
+    }
+
+    /// Whether this is below `/dev`.
+    pub(crate) fn is_node(&self, path: &Path) -> bool {
+        path.starts_with(&self.dev) && path.components().all(|part| part != Component::ParentDir)
+    }
+
+    /// Whether systemd started this machine (sd_booted(3)).
+    #[must_use]
+    pub fn runs_systemd(&self) -> bool {
+        self.run.join("systemd/system").is_dir()
+    }
+
     /// What we keep until the machine restarts: `/run/outboard`.
     pub(crate) fn run(&self) -> PathBuf {
         self.run.join("outboard")
@@ -333,6 +349,11 @@ impl Host {
 
     pub(crate) fn journal_dir(&self) -> PathBuf {
         self.run().join("journal")
+    }
+
+    /// Where the kernel and the initramfs are.
+    pub(crate) fn boot(&self) -> &Path {
+        &self.boot
     }
 
     pub(crate) fn boot_id_file(&self) -> PathBuf {

@@ -32,27 +32,33 @@ mod alias;
 mod attached;
 mod bind;
 mod doctor;
+mod etc_file;
 mod function;
 mod groups;
 mod host;
 mod node;
 mod path;
+mod persist;
 mod resource;
 mod select;
 mod selector;
 mod uio;
 mod users;
 
-pub use access::{FileChange, Grant, Grantee};
+pub use access::{Grant, Grantee};
 pub use bind::{
-    Damaged, Done, Entry, Execution, Identity, Journal, Moment, Plan, State, SysfsWrite,
-    serve_sysfs,
+    Damaged, Done, Entry, Execution, Identity, Journal, Moment, NodeChange, Owner, Ownership, Plan,
+    State, SysfsWrite, serve_sysfs,
 };
 pub use doctor::{Account, Check, Needs, Outcome};
+pub use etc_file::FileChange;
 pub use function::PciFunction;
 pub use groups::{Culprit, IommuGroup, Lack};
 pub use host::Host;
 pub use path::DevicePath;
+pub use persist::{
+    Drift, DriftCode, DriftReport, DriverctlOverride, Initramfs, PersistFile, PersistRule,
+};
 pub use resource::{BarKind, BarResource};
 pub use selector::{Ids, ParseSelectorError, Selector};
 pub use uio::{UioInfo, UioMap};

@@ -8,6 +8,7 @@ mod session;
 mod storage;
 
 pub use finding::{Code, Finding, UnknownCode};
+pub(crate) use network::{Reach, ways};
 
 use crate::{Host, PciFunction};
 use io_core::Result;

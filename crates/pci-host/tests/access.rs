@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 const RULES: &str = "etc/udev/rules.d/71-outboard-access-0000:00:1c.0-00.0.rules";
 const LIMITS: &str = "etc/security/limits.d/outboard-user-alice.conf";
+const SERVICE: &str = "etc/systemd/system/user@1000.service.d/70-outboard.conf";
 
 /// A machine with a network card behind a bridge, in a group of their own, and with two virtual functions.
 struct Machine {
@@ -110,14 +111,20 @@ impl Machine {
 }
 
 #[test]
-fn a_grant_is_two_files_and_a_second_one_changes_nothing_and_a_revoke_leaves_none() {
+fn a_grant_is_three_files_and_a_second_one_changes_nothing_and_a_revoke_leaves_none() {
     let machine = Machine::new();
-    assert_eq!(machine.grant("alice").unwrap(), 2);
+    assert_eq!(machine.grant("alice").unwrap(), 3);
     let rule = machine.text(RULES);
     let line = "ENV{OUTBOARD_FUNCTIONS}==\"*,0000:00:1c.0/00.0,8086:10d3:1af4:1100;*\", OWNER=\"alice\", GROUP=\"root\", MODE=\"0600\", ENV{OUTBOARD}=\"links\"";
     assert_eq!(rule.lines().last(), Some(line));
     // limits.conf(5): domain, type, item, and for memlock a number of KiB.
     assert!(machine.text(LIMITS).ends_with("\nalice - memlock 4096\n"));
+    // systemd.exec(5) and systemd.unit(5): a file of settings for the manager of this user's services.
+    let service = machine.text(SERVICE);
+    assert!(
+        service.ends_with("\n[Service]\nLimitMEMLOCK=4096K\n"),
+        "{service}"
+    );
     let grants = machine.host.grants().unwrap();
     let [grant] = grants.as_slice() else {
         panic!("{grants:?}")
@@ -127,8 +134,9 @@ fn a_grant_is_two_files_and_a_second_one_changes_nothing_and_a_revoke_leaves_non
     assert!(grant.ids.are_of(&machine.card()));
 
     assert_eq!(machine.grant("alice").unwrap(), 0);
-    assert_eq!(machine.revoke("alice").unwrap(), 2);
-    for dir in ["etc/udev/rules.d", "etc/security/limits.d"] {
+    assert_eq!(machine.revoke("alice").unwrap(), 3);
+    let service = "etc/systemd/system/user@1000.service.d";
+    for dir in ["etc/udev/rules.d", "etc/security/limits.d", service] {
         assert_eq!(fs::read_dir(machine.path(dir)).unwrap().count(), 0);
     }
     assert_eq!(machine.revoke("alice").unwrap(), 0);
@@ -145,6 +153,10 @@ fn a_group_is_given_a_device_with_a_colon() {
     );
     let limits = machine.text("etc/security/limits.d/outboard-group-drivers.conf");
     assert!(limits.ends_with("\n@drivers - memlock 4096\n"));
+    assert!(
+        !machine.path("etc/systemd").exists(),
+        "which knows no groups"
+    );
 }
 
 #[test]
@@ -166,7 +178,7 @@ fn the_limit_of_memory_stays_as_long_as_there_is_another_device() {
 #[test]
 fn what_is_somebody_else_s_is_never_overwritten_nor_removed() {
     let machine = Machine::new();
-    for path in [RULES, LIMITS] {
+    for path in [RULES, LIMITS, SERVICE] {
         machine.file(path, "# by hand\n");
         let error = machine.grant("alice").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Busy);

@@ -15,7 +15,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-const NO_WAIT: Duration = Duration::from_millis(20);
+const NO_WAIT: Duration = Duration::from_secs(1);
 
 /// A machine with an e1000e in IOMMU group 7, without a driver, and vfio-pci and e1000e loaded.
 struct Machine {
@@ -451,7 +451,7 @@ fn a_node_that_does_not_appear_is_waited_for_until_the_deadline_and_no_longer() 
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     let reason = error.source().unwrap().to_string();
     assert!(
-        reason.ends_with("dev/vfio/7 did not appear within 20ms"),
+        reason.ends_with("dev/vfio/7 did not appear within 1s"),
         "{reason}"
     );
 

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use io_core::{ErrorKind, pci::PciAddress};
-use pci_host::{Execution, Host, Moment, PciFunction, Plan, State};
+use pci_host::{Execution, Host, Moment, Owner, PciFunction, Plan, State};
 use std::{
     cell::Cell,
     error::Error,
@@ -17,7 +17,7 @@ use std::{
 use tempfile::TempDir;
 
 const NONE: [u64; 0] = [];
-const NO_WAIT: Duration = Duration::from_millis(20);
+const NO_WAIT: Duration = Duration::from_secs(1);
 const DEVICE: &str = "sys/devices/pci0000:00/0000:00:05.0/0000:03:00.0";
 
 /// A machine with an e1000e behind a bridge.
@@ -485,4 +485,71 @@ fn a_release_to_a_driver_leaves_it_to_the_kernel_whether_that_is_made_for_it() {
             .unwrap_err();
         assert_eq!(error.kind(), kind);
     }
+}
+
+/// The node of the group, and who may do what with it.
+fn mode(machine: &Machine) -> u32 {
+    let about = fs::metadata(machine.path("dev/vfio/7")).unwrap();
+    about.permissions().mode() & 0o7777
+}
+
+#[test]
+fn a_node_that_was_given_away_is_given_back_unless_somebody_else_has_it() {
+    let machine = Machine::new();
+    let node = machine.path("dev/vfio/7");
+    fs::set_permissions(&node, fs::Permissions::from_mode(0o600)).unwrap();
+    let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    let owner: Owner = format!("{user}:{group}").parse().unwrap();
+    let give = || {
+        let plan = machine.host.plan_bind(&machine.function(), "vfio-pci");
+        plan.unwrap().give_to(&machine.host, &owner).unwrap()
+    };
+    machine.run(&give()).unwrap();
+    assert_eq!(mode(&machine), 0o660, "what a group has, it may write to");
+    let release = || machine.host.plan_release(&machine.function()).unwrap();
+    // Another member of the group keeps the node.
+    machine.run(&release()).unwrap();
+    assert_eq!(mode(&machine), 0o600);
+    assert_eq!(machine.entries(), NONE);
+
+    machine.run(&give()).unwrap();
+    fs::set_permissions(&node, fs::Permissions::from_mode(0o640)).unwrap();
+    machine.run(&release()).unwrap();
+    assert_eq!(mode(&machine), 0o640);
+
+    // It is bound already, and only the node is given.
+    machine.bind("vfio-pci");
+    let bound = machine.entries();
+    machine.run(&give()).unwrap();
+    assert_eq!(
+        (mode(&machine), machine.entries().len()),
+        (0o660, bound.len() + 1)
+    );
+    machine.run(&give()).unwrap();
+    assert_eq!(machine.entries().len(), bound.len() + 1, "it is theirs");
+    machine.run(&release()).unwrap();
+    assert_eq!(mode(&machine), 0o640);
+}
+
+#[test]
+fn a_bind_waits_for_udev_where_it_runs() {
+    let machine = Machine::new();
+    let handled = |machine: &Machine| {
+        let answer = |moment: Moment<'_>, done| machine.answer(moment, done);
+        let execution = Execution::new(&machine.host)
+            .timeout(NO_WAIT)
+            .watch(&answer);
+        let plan = machine.host.plan_bind(&machine.function(), "vfio-pci");
+        let done = execution.run(&plan.unwrap()).unwrap();
+        machine
+            .run(&machine.host.plan_release(&machine.function()).unwrap())
+            .unwrap();
+        done.is_handled
+    };
+    assert!(handled(&machine), "there is no udev");
+    machine.file("run/udev/control", "");
+    assert!(!handled(&machine));
+    // A file has the number 0:0.
+    machine.file("run/udev/data/c0:0", "");
+    assert!(handled(&machine));
 }

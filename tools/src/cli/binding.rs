@@ -2,7 +2,7 @@
 
 use crate::{completions, consent::Allow, units};
 use clap::Args;
-use pci_host::{Ids, Selector};
+use pci_host::{Ids, Owner, Selector};
 use std::{ffi::OsString, time::Duration};
 
 /// Devices.
@@ -39,6 +39,10 @@ pub struct HowArgs {
     /// The driver to bind to
     #[arg(long, default_value = "vfio-pci")]
     pub driver: String,
+
+    /// Give the device's node to this user, or to this group of users
+    #[arg(long, value_name = "USER[:GROUP]")]
+    pub owner: Option<Owner>,
 
     /// Bind this other member of the IOMMU group too; may be given again
     #[arg(long, value_name = "DEV", add = completions::device())]

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 /// The link to the node of its group.
 const LINK: &str = "/dev/outboard/by-path/0000:00:10.0/group";
 
-fn settle() {
+pub fn settle() {
     let settled = Command::new("udevadm").arg("settle").status().unwrap();
     assert!(settled.success());
 }
@@ -25,14 +25,14 @@ fn bind() -> Bound {
 }
 
 /// The node of the group, which the kernel names.
-fn node() -> PathBuf {
+pub fn node() -> PathBuf {
     let host = Host::system();
     let function = host.function(IVSHMEM.parse().unwrap()).unwrap();
     host.vfio_group(function.iommu_group.unwrap())
 }
 
 /// Owner, group and permissions.
-fn owner(node: &Path) -> (u32, u32, u32) {
+pub fn owner(node: &Path) -> (u32, u32, u32) {
     let about = fs::metadata(node).unwrap();
     (about.uid(), about.gid(), about.mode() & 0o7777)
 }
@@ -48,7 +48,11 @@ fn load_as(user: &str, image: &str) -> Output {
 
 /// Our files in `/etc`.
 fn files() -> Vec<String> {
-    let dirs = ["/etc/udev/rules.d", "/etc/security/limits.d"];
+    let dirs = [
+        "/etc/udev/rules.d",
+        "/etc/security/limits.d",
+        "/etc/systemd/system/user@1000.service.d",
+    ];
     let entries = dirs
         .iter()
         .filter_map(|dir| fs::read_dir(dir).ok())

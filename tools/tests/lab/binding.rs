@@ -16,9 +16,9 @@ use vfio_backend::VfioDevice;
 const DOORBELL: &str = "0000:00:11.0";
 
 // Members of one IOMMU group: the first two have no driver, the kernel's own has the third.
-const MEMBER: &str = "0000:05:01.0";
-const SECOND: &str = "0000:05:02.0";
-const HELD_BY_KERNEL: &str = "0000:05:03.0";
+pub const MEMBER: &str = "0000:05:01.0";
+pub const SECOND: &str = "0000:05:02.0";
+pub const HELD_BY_KERNEL: &str = "0000:05:03.0";
 
 /// What must not change: drivers and overrides of all devices, and the journal.
 pub fn machine() -> Vec<(String, (Option<String>, String))> {

@@ -1,9 +1,14 @@
 //! A device that was plugged in a moment ago is in sysfs before the kernel is through with it.
 
+use super::{fails, json as printed, ok};
 use lab_guest::Qmp;
 use pci_host::{Execution, Host};
 use serde_json::json;
-use std::{fs::File, time::Duration};
+use std::{
+    fs::File,
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 const ADDRESS: &str = "0000:02:00.0";
 const ROUNDS: usize = 30;
@@ -37,4 +42,47 @@ fn a_device_is_bound_as_soon_as_it_is_seen() {
             while event().get("device") != Some(&json!("hot")) {}
         }
     }
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn an_entry_of_a_device_that_was_pulled_out_is_shown_as_gone_and_dropped_when_asked() {
+    let host = Host::system();
+    let mut qmp = Qmp::connect().unwrap();
+    let device = json!({ "bus": "rp2", "driver": "edu", "id": "hot" });
+    qmp.execute("device_add", &device).unwrap();
+    let wait = |there: bool| {
+        let started = Instant::now();
+        while host.function(ADDRESS.parse().unwrap()).is_ok() != there {
+            assert!(started.elapsed() < Duration::from_secs(60));
+            sleep(Duration::from_millis(20));
+        }
+    };
+    wait(true);
+    let before = ok(&["log"]);
+    let bound = printed(&["bind", ADDRESS]);
+    let id = bound["data"]["devices"][0]["entry"].clone();
+    let entry = |gone: bool| {
+        let log = printed(&["log"]);
+        let entries = log["data"]["entries"].as_array().unwrap();
+        let ours = |entry: &&serde_json::Value| entry["id"] == id;
+        assert_eq!(entries.iter().find(ours).unwrap()["gone"], gone);
+    };
+    entry(false);
+    qmp.device_del("hot").unwrap();
+    wait(false);
+    entry(true);
+    let hint = format!("outboard undo {id}");
+    let said = ok(&["log"]);
+    assert!(
+        said.contains(&format!("the device is gone: {hint} drops the entry")),
+        "{said}"
+    );
+    let said = fails(3, &["release", ADDRESS]);
+    assert!(said.contains(&hint), "{said}");
+    let said = ok(&["undo", &id.to_string(), "--dry-run"]);
+    assert!(said.contains("nothing is left to take back"), "{said}");
+    entry(true);
+    ok(&["undo", &id.to_string()]);
+    assert_eq!(ok(&["log"]), before);
 }

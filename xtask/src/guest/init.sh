@@ -11,7 +11,7 @@ mount -t devpts devpts /dev/pts
 mount -t tmpfs shm /dev/shm
 ip link set lo up
 
-# Sets rootfs, interactive, unsafe_interrupts and udev.
+# Sets rootfs, interactive, unsafe_interrupts, udev and restarted.
 . /lab/config
 
 for module in /lab/modules/*.ko; do
@@ -53,6 +53,13 @@ if [ "$udev" = yes ]; then
     ln -s /run /var/run
     PATH=/usr/bin:/bin
     systemd-sysusers || fail "systemd-sysusers failed"
+    if [ "$restarted" = yes ]; then
+        release=/lib/modules/$(uname -r)
+        mkdir -p "$release"
+        mv /lab/drivers "$release/kernel"
+        # By its path: busybox has one that writes no index for libkmod.
+        /usr/sbin/depmod || fail "depmod failed"
+    fi
     systemd-tmpfiles --create outboard.conf || fail "systemd-tmpfiles failed"
     /lib/systemd/systemd-udevd --daemon || fail "systemd-udevd does not run"
     udevadm trigger --action=add --type=subsystems

@@ -1,6 +1,9 @@
 //! An entry of the journal, and how it is written down.
 
-use crate::bind::identity::Identity;
+use crate::bind::{
+    identity::Identity,
+    owner::{NodeChange, Ownership},
+};
 use io_core::pci::PciAddress;
 use serde_json::{Value, json};
 
@@ -35,6 +38,8 @@ pub struct Entry {
     pub time: u64,
     /// What has been written so far, as shell commands.
     pub written: Vec<String>,
+    /// The nodes that were given to somebody, or were just about to be.
+    pub nodes: Vec<NodeChange>,
     /// Whether it came to its end, and was not stopped on the way.
     pub complete: bool,
 }
@@ -61,6 +66,18 @@ impl Entry {
         format!("{}\n", json!({ "wrote": step }))
     }
 
+    /// The line that says that a node is given to somebody.
+    pub(crate) fn gives(change: &NodeChange) -> String {
+        let whose = |o: &Ownership| json!([o.uid, o.gid, o.mode]);
+        let NodeChange {
+            path,
+            before,
+            given,
+        } = change;
+        let node = json!({ "path": path.to_string_lossy(), "before": whose(before), "given": whose(given) });
+        format!("{}\n", json!({ "node": node }))
+    }
+
     /// The line that says that the bind came to its end.
     pub(crate) fn completed() -> String {
         format!("{}\n", json!({ "complete": true }))
@@ -80,14 +97,28 @@ impl Entry {
             }
             let bad = || format!("line {} makes no sense: {:?}", number + 2, line.trim_end());
             let line: Value = serde_json::from_str(line).map_err(|_| bad())?;
-            match (line.get("wrote"), line.get("complete")) {
-                (Some(Value::String(step)), None) => entry.written.push(step.clone()),
-                (None, Some(Value::Bool(true))) => entry.complete = true,
+            match (line.get("wrote"), line.get("node"), line.get("complete")) {
+                (Some(Value::String(step)), None, None) => entry.written.push(step.clone()),
+                (None, Some(node), None) => entry.nodes.push(parse_node(node).ok_or_else(bad)?),
+                (None, None, Some(Value::Bool(true))) => entry.complete = true,
                 _ => return Err(bad()),
             }
         }
         Ok(entry)
     }
+}
+
+/// A node that was given away: its path, and user, group and mode before and after.
+fn parse_node(node: &Value) -> Option<NodeChange> {
+    let whose = |name| {
+        let [uid, gid, mode] = serde_json::from_value(node.get(name)?.clone()).ok()?;
+        Some(Ownership { uid, gid, mode })
+    };
+    Some(NodeChange {
+        path: node.get("path")?.as_str()?.into(),
+        before: whose("before")?,
+        given: whose("given")?,
+    })
 }
 
 fn parse_head(line: &str) -> Result<Entry, String> {
@@ -129,6 +160,7 @@ fn parse_head(line: &str) -> Result<Entry, String> {
         boot: text("boot")?.to_owned(),
         time: number("time")?,
         written: Vec::new(),
+        nodes: Vec::new(),
         complete: false,
     })
 }
@@ -194,5 +226,27 @@ mod tests {
         refused("\"boot\"", "\"shoe\"", "boot is missing");
         refused("\"time\":1795000000", "\"time\":-1", "time is no number");
         refused("{\"wrote\"", "{\"rote\"", "line 2 makes no sense");
+        refused(
+            "{\"complete\":true",
+            "{\"node\":{\"path\":\"/dev/x\"}",
+            "line 3 makes no sense",
+        );
+    }
+
+    #[test]
+    fn a_node_that_was_given_away_is_read_as_it_is_written() {
+        // From the description of the format: user, group and mode, which is 0600 and 0660.
+        let line = r#"{"node":{"path":"/dev/vfio/7","before":[0,0,384],"given":[1000,2000,432]}}"#;
+        let entry = Entry::parse(&FILE.replacen("{\"complete\":true}", line, 1)).unwrap();
+        let [node] = entry.nodes.as_slice() else {
+            panic!("one")
+        };
+        assert_eq!(
+            node.to_string(),
+            "chown 1000:2000 /dev/vfio/7 && chmod 660 /dev/vfio/7"
+        );
+        assert_eq!((node.before.uid, node.before.mode), (0, 0o600));
+        let again: Value = serde_json::from_str(&Entry::gives(node)).unwrap();
+        assert_eq!(again, serde_json::from_str::<Value>(line).unwrap());
     }
 }

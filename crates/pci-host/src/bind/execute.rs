@@ -1,10 +1,10 @@
 //! Carrying a plan out: write, look at what came of it, and take it back if that is not what was wanted.
 
 use crate::{
-    Code, Host, PciFunction, Plan, SysfsWrite,
+    Code, Host, NodeChange, PciFunction, Plan, SysfsWrite,
     bind::{
-        driver::{driver_name, hands_to_userspace},
-        entry::{Entry, State},
+        driver::driver_name,
+        entry::State,
         journal::Open,
         lock::Lock,
         plan::Goal,
@@ -18,7 +18,6 @@ use std::{
     fs::File,
     io,
     path::PathBuf,
-    slice,
     time::{Duration, Instant},
 };
 
@@ -44,6 +43,10 @@ pub struct Done {
     pub state: State,
     /// The node through which a program opens it, where its driver has one.
     pub node: Option<PathBuf>,
+    /// The nodes that were given to somebody, or given back.
+    pub nodes: Vec<NodeChange>,
+    /// Whether udev has handled the node. If it has not, who may open it may change yet.
+    pub is_handled: bool,
     /// The entry of the journal by which this can be taken back.
     pub entry: Option<u64>,
 }
@@ -64,7 +67,7 @@ pub struct Execution<'a> {
     pub(crate) host: &'a Host,
     pub(crate) timeout: Duration,
     opened: bool,
-    watch: &'a (dyn Fn(Moment<'_>, bool) + Sync),
+    pub(crate) watch: &'a (dyn Fn(Moment<'_>, bool) + Sync),
 }
 
 impl fmt::Debug for Execution<'_> {
@@ -120,7 +123,7 @@ impl<'a> Execution<'a> {
     /// the journal keeps what there is to take back.
     pub fn run(&self, plan: &Plan) -> Result<Done> {
         let host = self.host;
-        let _lock = if plan.steps.is_empty() && plan.closes.is_empty() {
+        let _lock = if plan.steps.is_empty() && plan.closes.is_empty() && plan.owner.is_none() {
             None
         } else {
             Some(Lock::device(host, plan.before.address, self.timeout)?)
@@ -144,13 +147,15 @@ impl<'a> Execution<'a> {
             host.load(module)?;
         }
         match &plan.goal {
-            Goal::Bind(driver) if plan.steps.is_empty() => Ok(Done {
-                node: host.wait_for_node(&now, driver, self.timeout, false)?,
-                function: now,
-                state,
-                entry: None,
-            }),
-            Goal::Bind(driver) => self.bind(plan, driver, state, writer, &holders),
+            Goal::Bind(driver) => {
+                if plan.steps.is_empty() {
+                    let done = self.done(now, state.clone(), driver, false)?;
+                    if !host.are_to_be_given(plan, &done)? {
+                        return Ok(done);
+                    }
+                }
+                self.bind(plan, driver, state, writer, &holders)
+            }
             _ => self.give_back(plan, writer, &holders),
         }
     }
@@ -171,6 +176,9 @@ impl<'a> Execution<'a> {
         (self.watch)(Moment::Entry, false);
         let mut entry = host.begin(&plan.before, before, driver)?;
         (self.watch)(Moment::Entry, true);
+        for node in former.iter().flat_map(|former| &former.nodes) {
+            entry.gives(node)?;
+        }
         host.close(former.as_slice())?;
 
         let bound = self.write_and_verify(plan, driver, &mut writer, &mut entry);
@@ -203,109 +211,41 @@ impl<'a> Execution<'a> {
         }
         let function = self.taken(plan, driver, writer)?;
         let state = writer.state(self.host, &function, self.timeout)?;
+        let mut done = self.done(function, state, driver, !plan.steps.is_empty())?;
+        done.entry = Some(entry.entry.id);
+        self.give_nodes(plan, &mut done, entry)?;
+        Ok(done)
+    }
+
+    /// A function that the driver has, once its nodes are there. If it was `bound` a moment ago, udev has yet to say whose
+    /// they are.
+    fn done(&self, function: PciFunction, state: State, driver: &str, bound: bool) -> Result<Done> {
         let node = self
             .host
-            .wait_for_node(&function, driver, self.timeout, true)?;
-        Ok(Done {
+            .wait_for_node(&function, driver, self.timeout, bound)?;
+        let mut done = Done {
             function,
             state,
             node,
-            entry: Some(entry.entry.id),
-        })
+            nodes: Vec::new(),
+            is_handled: true,
+            entry: None,
+        };
+        let started = Instant::now();
+        for node in self.host.nodes_of(&done.function).iter().filter(|_| bound) {
+            let rest = self.timeout.saturating_sub(started.elapsed());
+            done.is_handled &= self.host.wait_for_udev(node, rest);
+        }
+        Ok(done)
     }
 
     /// Writes, if it is still the same function.
-    fn write(&self, plan: &Plan, step: &SysfsWrite, writer: &mut Writer) -> Result<()> {
+    pub(crate) fn write(&self, plan: &Plan, step: &SysfsWrite, writer: &mut Writer) -> Result<()> {
         plan.identity.check(self.host, &plan.before)?;
         (self.watch)(Moment::Write(step), false);
         writer.write(step, self.timeout)?;
         (self.watch)(Moment::Write(step), true);
         Ok(())
-    }
-
-    /// Puts a function back to what it was before a bind to `driver` that failed with `error`.
-    fn undo(
-        &self,
-        plan: &Plan,
-        driver: &str,
-        entry: &Entry,
-        writer: &mut Writer,
-        holders: &str,
-        error: Error,
-    ) -> Error {
-        let address = plan.before.address;
-        if writer.is_stuck() {
-            let message = format!("cannot bind {address} to {driver}; {}", kept(entry));
-            return self.stuck(plan, message, holders, error);
-        }
-        let outcome = match self.put_back(plan, &entry.before, writer) {
-            Ok(()) => {
-                (self.watch)(Moment::End, false);
-                let closed = self.host.close(slice::from_ref(entry));
-                let but = closed.err().map(|e| format!(", but {e}"));
-                let had = driver_name(entry.before.driver.as_deref());
-                format!(
-                    "it is as it was before, with {had}{}",
-                    but.unwrap_or_default()
-                )
-            }
-            Err(why) => format!("{why}: {}", kept(entry)),
-        };
-        let message = format!("cannot bind {address} to {driver}; {outcome}");
-        let undone = Error::new(error.kind(), message);
-        let undone = match error.hint() {
-            Some(hint) => undone.with_hint(hint),
-            None => undone,
-        };
-        undone.with_source(error)
-    }
-
-    /// Puts a function back to the state in which it was before, or says what came of that.
-    fn put_back(&self, plan: &Plan, before: &State, writer: &mut Writer) -> Result<(), String> {
-        let had = driver_name(before.driver.as_deref());
-        let mut restore = || {
-            let now = plan.identity.check(self.host, &plan.before)?;
-            let state = writer.state(self.host, &now, self.timeout)?;
-            let back = self.host.plan_restore(&now, state, before);
-            for step in &back.steps {
-                self.write(plan, step, writer)?;
-            }
-            let now = self.host.function(plan.before.address)?;
-            writer.state(self.host, &now, self.timeout)
-        };
-        match restore() {
-            Ok(now) if now == *before => Ok(()),
-            Ok(now) => {
-                let has = driver_name(now.driver.as_deref());
-                Err(format!("it had {had} before, and now has {has}"))
-            }
-            Err(undo) => Err(format!("it could not be put back to {had} either ({undo})")),
-        }
-    }
-
-    /// Gives a function back: nothing is undone if that fails, as what is there to be taken back is still in the journal.
-    fn give_back(&self, plan: &Plan, mut writer: Writer, holders: &str) -> Result<Done> {
-        let address = plan.before.address;
-        for step in &plan.steps {
-            if let Err(error) = self.write(plan, step, &mut writer) {
-                if writer.is_stuck() {
-                    let message = format!("{address} is not given back yet");
-                    return Err(self.stuck(plan, message, holders, error));
-                }
-                return Err(error);
-            }
-        }
-        let function = self.host.function(address)?;
-        let state = writer.state(self.host, &function, self.timeout)?;
-        check_given_back(&function, &state, &plan.goal)?;
-        (self.watch)(Moment::End, false);
-        self.host.close(&plan.closes)?;
-        Ok(Done {
-            function,
-            state,
-            node: None,
-            entry: None,
-        })
     }
 
     /// Who has the function open, if that is to be no hindrance. Later, the kernel may keep those waiting who look.
@@ -321,18 +261,6 @@ impl<'a> Execution<'a> {
             return "who has it is not known".to_owned();
         }
         holders.join("; ")
-    }
-
-    /// The kernel waits with the function's lock held, so that nothing else can be done to it either.
-    fn stuck(&self, plan: &Plan, message: String, holders: &str, error: Error) -> Error {
-        let address = plan.before.address;
-        let hint = format!(
-            "the kernel goes on once nobody has it open: {holders}. After that: outboard undo --last, or outboard \
-             release {address}"
-        );
-        Error::new(ErrorKind::TimedOut, message)
-            .with_hint(hint)
-            .with_source(error)
     }
 
     /// Refuses a function whose VFIO group a program has open: the kernel would let the unbind wait
@@ -374,32 +302,5 @@ impl Host {
     ) -> Result<(PciFunction, Option<PathBuf>)> {
         let done = Execution::new(self).timeout(timeout).run(plan)?;
         Ok((done.function, done.node))
-    }
-}
-
-fn kept(entry: &Entry) -> String {
-    format!("entry {} of the journal keeps what it was before", entry.id)
-}
-
-fn check_given_back(now: &PciFunction, is: &State, goal: &Goal) -> Result<()> {
-    let address = now.address;
-    let has = driver_name(now.driver.as_deref());
-    match (goal, now.driver.as_deref()) {
-        (Goal::Restore(state), _) if is != state => {
-            let had = driver_name(state.driver.as_deref());
-            let message = format!("{address} was to have {had}, and has {has}");
-            Err(Error::new(ErrorKind::Other, message).with_hint(format!(
-                "the kernel's log may say why: sudo dmesg | grep {address}"
-            )))
-        }
-        (Goal::Release, Some(driver)) if hands_to_userspace(driver) => Err(Error::new(
-            ErrorKind::Other,
-            format!("{address} came back to {driver} when it was released"),
-        )
-        .with_hint(format!(
-            "something else has it bound there: {driver}.ids= on the kernel's command line, a \
-             modprobe option, or an earlier write to new_id"
-        ))),
-        _ => Ok(()),
     }
 }

@@ -10,6 +10,7 @@ use crate::{
         entry::{Entry, State},
         identity::Identity,
         lock::Lock,
+        owner::NodeChange,
     },
     host::{names, read},
 };
@@ -207,6 +208,7 @@ impl Host {
             boot: self.boot_id()?,
             time: now.map_or(0, |since| since.as_secs()),
             written: Vec::new(),
+            nodes: Vec::new(),
             complete: false,
         };
         let path = dir.join(format!("{}-{}", entry.id, entry.address));
@@ -261,6 +263,13 @@ impl Open {
     /// This was written to `/sys`.
     pub(crate) fn wrote(&mut self, step: &SysfsWrite) -> Result<()> {
         self.append(&Entry::wrote(&step.to_string()))
+    }
+
+    /// This node is given to somebody.
+    pub(crate) fn gives(&mut self, change: &NodeChange) -> Result<()> {
+        self.append(&Entry::gives(change))?;
+        self.entry.nodes.push(change.clone());
+        Ok(())
     }
 
     /// The bind came to its end.

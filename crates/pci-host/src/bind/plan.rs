@@ -6,6 +6,7 @@ use crate::{
         driver::{driver_name, hands_to_userspace},
         entry::{Entry, State},
         identity::Identity,
+        owner::{Owned, Owner},
     },
     function::is_vfio_driver,
 };
@@ -39,6 +40,8 @@ pub struct Plan {
     pub(crate) goal: Goal,
     pub(crate) module: Option<String>,
     pub(crate) steps: Vec<SysfsWrite>,
+    /// To whom the nodes are given.
+    pub(crate) owner: Option<(Owner, Owned)>,
     /// The entries of the journal that are taken back by this.
     pub(crate) closes: Vec<Entry>,
 }
@@ -62,6 +65,7 @@ impl Plan {
             goal,
             module: None,
             steps: Vec::new(),
+            owner: None,
             closes: Vec::new(),
         }
     }

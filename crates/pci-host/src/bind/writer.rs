@@ -276,7 +276,10 @@ impl Helper {
 
     fn ask(&mut self, request: Request) -> Result<()> {
         let asked = match &mut self.requests {
-            Requests::Process(pipe, _) => writeln!(pipe, "{}", request.line()),
+            // All at once: a pipe has no buffer of ours, and each piece would wake the helper.
+            Requests::Process(pipe, _) => {
+                pipe.write_all(format!("{}\n", request.line()).as_bytes())
+            }
             Requests::Thread(sender) => sender
                 .send(request)
                 .map_err(|_| io::ErrorKind::BrokenPipe.into()),

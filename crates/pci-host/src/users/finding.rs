@@ -87,6 +87,8 @@ codes! {
     Upper = "upper",
     /// This session's SSH connection goes through it.
     Ssh = "ssh",
+    /// There is no other way to the network at the next start.
+    Network = "network",
     /// Its interface may be in another network namespace, where it cannot be seen from here.
     Namespace = "namespace",
     /// A program sends and receives frames on its interface by a packet socket.

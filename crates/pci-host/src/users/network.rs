@@ -6,6 +6,7 @@ mod table;
 
 use super::{Code, Finding};
 use crate::{Host, PciFunction, host::names, host::read, select::device_of};
+use io_core::pci::PciAddress;
 use std::collections::BTreeSet;
 use table::Networks;
 
@@ -76,6 +77,41 @@ pub(super) fn users(host: &Host, function: &PciFunction) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// How far an interface, or what stands on it, leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reach {
+    /// It has neither address nor default route.
+    Nowhere,
+    /// It has an address.
+    Address,
+    /// A default route goes through it.
+    Anywhere,
+}
+
+/// The interfaces that devices have: the function, if it is a PCI device or on one, and how far it leads.
+pub(crate) fn ways(host: &Host) -> Vec<(Option<PciAddress>, Reach)> {
+    let class = host.sys().join("class/net");
+    let networks = Networks::read(host);
+    let reach = |name: &String| match name {
+        name if networks.has_default(name) => Reach::Anywhere,
+        name if networks.addresses(name).next().is_some() => Reach::Address,
+        _ => Reach::Nowhere,
+    };
+    let of_devices = host.class("net").into_iter();
+    let of_devices = of_devices.filter(|name| class.join(name).join("device").exists());
+    let way = |name: String| {
+        let device = device_of(&class.join(&name));
+        let own = Interface {
+            name,
+            below: Vec::new(),
+        };
+        let above = climb(host, vec![own]);
+        let furthest = above.iter().map(|one| reach(&one.name)).max();
+        (device, furthest.unwrap_or(Reach::Nowhere))
+    };
+    of_devices.map(way).collect()
 }
 
 /// The interfaces, and all that stand on them, through the links that the kernel has from each to the next.

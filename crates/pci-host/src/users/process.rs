@@ -5,7 +5,7 @@ use crate::{Host, PciFunction, host::link_name, host::names, host::read};
 use io_core::pci::PciAddress;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt, fs,
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
@@ -83,13 +83,24 @@ pub(super) fn with_descriptors(host: &Host, links: &BTreeSet<String>) -> BTreeMa
     found
 }
 
-/// All processes but this one, with their folders.
+/// All processes but this one and the kernel's own, with their folders.
 fn others(host: &Host) -> impl Iterator<Item = (String, PathBuf)> + '_ {
     let myself = fs::read_link(host.proc().join("self")).unwrap_or_default();
     let all = names(host.proc()).unwrap_or_default().into_iter();
     let is_number = |name: &String| name.bytes().all(|byte| byte.is_ascii_digit());
     let others = all.filter(move |name| is_number(name) && Path::new(name) != myself);
-    others.map(|name| (name.clone(), host.proc().join(name)))
+    others
+        .map(|name| (name.clone(), host.proc().join(name)))
+        .filter(|(_, dir)| !is_the_kernels(dir))
+}
+
+/// Whether it is a thread of the kernel's own: it has no program, and hence nothing open, nor mapped. To see that takes a
+/// fraction of the time, and most processes of a machine may be such.
+fn is_the_kernels(dir: &Path) -> bool {
+    let program = dir.join("exe");
+    let none = |e: &io::Error| e.kind() == io::ErrorKind::NotFound;
+    // The link is there, and leads nowhere (proc_pid_exe(5)).
+    fs::read_link(&program).is_err_and(|e| none(&e)) && program.symlink_metadata().is_ok()
 }
 
 /// The innermost unit of systemd in `/proc/PID/cgroup`, whose lines are `number:controllers:path`.

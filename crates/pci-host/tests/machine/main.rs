@@ -8,5 +8,6 @@
 mod build;
 mod doctor;
 mod groups;
+mod persist;
 mod select;
 mod users;

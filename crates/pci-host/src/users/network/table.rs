@@ -86,6 +86,12 @@ impl Networks {
         all.into_iter()
     }
 
+    /// Whether the default route goes through an interface.
+    pub(super) fn has_default(&self, interface: &str) -> bool {
+        let mut routes = self.routes.iter();
+        routes.any(|(name, to)| name == interface && to == DEFAULT)
+    }
+
     /// The routes through an interface, as the subject of a sentence.
     pub(super) fn routes(&self, interface: &str) -> Option<String> {
         let of_it = self.routes.iter().filter(|(name, _)| name == interface);
