@@ -1,9 +1,5 @@
 //! `outboard persist` on a machine that is made of files.
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod schema;
 
