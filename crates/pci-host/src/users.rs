@@ -7,6 +7,7 @@ mod process;
 mod session;
 mod storage;
 
+pub(crate) use display::boot_display;
 pub use finding::{Code, Finding, UnknownCode};
 pub(crate) use network::{Reach, ways};
 

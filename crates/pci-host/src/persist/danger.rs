@@ -3,7 +3,7 @@
 use super::list;
 use crate::{
     Code, Finding, Host, PciFunction,
-    users::{Reach, ways},
+    users::{Reach, boot_display, ways},
 };
 use io_core::{Result, pci::PciAddress};
 
@@ -26,6 +26,7 @@ impl Host {
         let mut found = self.users(function)?;
         found.extend(self.group_users(function)?);
         found.extend(only_network(self, function, gone));
+        found.extend(boot_display(self, function));
         found.retain(|finding| matters(finding, gone));
         for finding in &mut found {
             if let Some(hint) = hint(finding.code) {
