@@ -217,6 +217,11 @@ fn function(sys: &Path, number: u32, kind: (u16, u16, u32), driver: Option<&str>
         "PCI_CLASS={class:X}\nPCI_ID={vendor:04X}:{device:04X}\nPCI_SUBSYS_ID={vendor:04X}:0001"
     );
     write("uevent", event)?;
+    let (base, sub, interface) = (class >> 16, class >> 8 & 0xff, class & 0xff);
+    let alias = format!(
+        "pci:v{vendor:08X}d{device:08X}sv{vendor:08X}sd00000001bc{base:02X}sc{sub:02X}i{interface:02X}"
+    );
+    write("modalias", alias)?;
     write("resource", resource())?;
     fs::write(dir.join("config"), config(kind))?;
     // Links as the kernel makes them, so that the trees may be moved.
