@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use pci_host::{Host, PciFunction};
 use std::{
     collections::BTreeMap,
-    fs::{File, OpenOptions},
+    fs::OpenOptions,
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{Mutex, PoisonError},
@@ -20,7 +20,7 @@ use vfio_bindings::bindings::vfio::{VFIO_API_VERSION, VFIO_NOIOMMU_IOMMU, VFIO_T
 pub(crate) struct Container {
     // Closed before the container.
     groups: Mutex<BTreeMap<u32, Group>>,
-    file: File,
+    file: OwnedFd,
     iommu: u32,
 }
 
@@ -77,7 +77,7 @@ impl Container {
         }
         Ok(Self {
             groups: Mutex::default(),
-            file,
+            file: file.into(),
             iommu,
         })
     }

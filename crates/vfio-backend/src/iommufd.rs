@@ -14,7 +14,7 @@ use std::{
 /// An open `/dev/iommu` with one address space.
 #[derive(Debug)]
 pub(crate) struct Iommufd {
-    file: File,
+    file: OwnedFd,
     ioas: u32,
 }
 
@@ -38,6 +38,7 @@ impl Iommufd {
             let message = format!("cannot make an address space in {}", path.display());
             Error::from_os(message, io::Error::from(errno))
         })?;
+        let file = file.into();
         Ok(Self { file, ioas })
     }
 
