@@ -51,7 +51,16 @@ fn add(host: &Host, args: &PersistAddArgs) -> Result<Report, Failure> {
         };
         text += &format!("{address} is bound to {driver} {from}\n");
         if function.driver.as_ref() != Some(driver) {
-            text += &format!("  for now: outboard bind {address}\n");
+            let with = match driver.as_str() {
+                "vfio-pci" => String::new(),
+                driver => format!(" --driver {driver}"),
+            };
+            text += &format!("  for now: outboard bind {address}{with}\n");
+        }
+        if host.lacks_iommu(function, driver) {
+            text += &format!(
+                "  it is in no IOMMU group now, and {driver} takes it only when it is: outboard doctor {address}\n"
+            );
         }
     }
     text += &outcome(&changes, &rebuild);

@@ -1,12 +1,10 @@
 //! `outboard bind` and `release` beside the tools of others: in a guest with the distribution's kernel and the host's files.
 
-use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use crate::bench_row::Row;
-use crate::error::{Context, Result};
-use crate::{bench_lab, cache, packages, program};
+use crate::error::Result;
+use crate::{bench_lab, cache, packages};
 
 /// The name of the row that this is about; the other one is "release".
 const NAME: &str = "bind";
@@ -40,17 +38,5 @@ fn fill(folder: &Path) -> Result<()> {
     for package in PACKAGES {
         packages::download(package, folder)?;
     }
-    for file in fs::read_dir(folder).context(|| "cannot read the cache")? {
-        let path = file?.path();
-        if path.extension().is_some_and(|extension| extension == "deb") {
-            program::run(
-                Command::new("dpkg-deb")
-                    .arg("--extract")
-                    .arg(&path)
-                    .arg(folder),
-            )?;
-            fs::remove_file(path)?;
-        }
-    }
-    Ok(())
+    packages::unpack(folder, folder)
 }

@@ -38,19 +38,7 @@ pub fn unpack(packages: &[&str], all: bool, scratch: &Path, tree: &Path) -> Resu
     } else {
         apt.run(&[&["download"], packages].concat())?;
     }
-    for file in fs::read_dir(archives)? {
-        let path = file?.path();
-        if path.extension().is_some_and(|extension| extension == "deb") {
-            program::run(
-                Command::new("dpkg-deb")
-                    .arg("--extract")
-                    .arg(&path)
-                    .arg(tree),
-            )?;
-            fs::remove_file(path)?;
-        }
-    }
-    Ok(())
+    packages::unpack(&archives, tree)
 }
 
 /// An apt that knows Debian 13 only, and that nothing is installed.

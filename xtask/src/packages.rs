@@ -1,5 +1,6 @@
 //! Distribution packages: what must be installed, and apt.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -48,6 +49,19 @@ pub fn ensure(packages: &[&str]) -> Result<()> {
 pub fn download(package: &str, folder: &Path) -> Result<()> {
     eprintln!("xtask: fetching {package}");
     apt_get(&["download", package], folder)
+}
+
+/// Unpacks the package files in `archives` into `tree`, and removes them; nothing is installed.
+pub fn unpack(archives: &Path, tree: &Path) -> Result<()> {
+    for file in fs::read_dir(archives).context(|| "cannot read the packages that were fetched")? {
+        let path = file?.path();
+        if path.extension().is_some_and(|extension| extension == "deb") {
+            let mut extract = Command::new("dpkg-deb");
+            program::run(extract.arg("--extract").arg(&path).arg(tree))?;
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// The package that the meta package `meta` stands for at present.

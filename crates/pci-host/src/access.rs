@@ -5,7 +5,7 @@
 use crate::{
     DevicePath, FileChange, Host, Ids, PciFunction,
     etc_file::{change, ours, read},
-    host::names,
+    host::names_if_any,
 };
 use io_core::{Error, ErrorKind, Result};
 use std::{
@@ -101,10 +101,7 @@ impl Host {
     /// A file cannot be read.
     pub fn grants(&self) -> Result<Vec<Grant>> {
         let dir = self.udev_rules();
-        let mut files = names(&dir).or_else(|error| match error.kind() {
-            ErrorKind::NotFound => Ok(Vec::new()),
-            _ => Err(error),
-        })?;
+        let mut files = names_if_any(&dir)?;
         files.sort_unstable();
         let ours = files.iter().filter(|name| name.starts_with(RULES_START));
         let mut grants = Vec::new();

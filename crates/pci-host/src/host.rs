@@ -332,6 +332,14 @@ pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
     read().map_err(|e| Error::from_os(format!("cannot read the folder {}", dir.display()), e))
 }
 
+/// The same, of a folder that need not be there.
+pub(crate) fn names_if_any(dir: &Path) -> Result<Vec<String>> {
+    match names(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        names => names,
+    }
+}
+
 /// The text of a file of `/sys`, without the newline at its end.
 pub(crate) fn read(path: &Path) -> Result<String> {
     read_text(path).map_err(|e| Error::from_os(format!("cannot read {}", path.display()), e))

@@ -18,7 +18,7 @@ pub use rule::PersistRule;
 use crate::{
     DevicePath, FileChange, Host, PciFunction,
     etc_file::{change, ours, read},
-    host::names,
+    host::names_if_any,
 };
 use io_core::{Error, ErrorKind, Result, pci::PciAddress};
 use std::path::PathBuf;
@@ -51,10 +51,7 @@ impl Host {
     /// One cannot be read.
     pub fn persist_files(&self) -> Result<Vec<PersistFile>> {
         let dir = self.udev_rules();
-        let files = names(&dir).or_else(|error| match error.kind() {
-            ErrorKind::NotFound => Ok(Vec::new()),
-            _ => Err(error),
-        })?;
+        let files = names_if_any(&dir)?;
         let mut found = Vec::new();
         for name in files {
             if !name.starts_with(RULES_START) || !name.ends_with(RULES_END) {

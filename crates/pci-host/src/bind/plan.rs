@@ -294,6 +294,15 @@ fn is_elsewhere(function: &PciFunction, before: &State) -> bool {
     now.is_some_and(|driver| !hands_to_userspace(driver)) && function.driver != before.driver
 }
 
+impl Host {
+    /// Whether the driver takes only functions that an IOMMU keeps from the rest of the machine, and none does that for this
+    /// one.
+    #[must_use]
+    pub fn lacks_iommu(&self, function: &PciFunction, driver: &str) -> bool {
+        is_vfio_driver(driver) && function.iommu_group.is_none() && !self.gives_groups_late()
+    }
+}
+
 /// Refuses a function that the driver could not take, and one that somebody else gives a driver to.
 fn check_function(
     host: &Host,
@@ -309,8 +318,7 @@ fn check_function(
         )
         .with_hint("bind the devices behind it instead"));
     }
-    let group = function.iommu_group.is_some() || host.gives_groups_late();
-    if is_vfio_driver(driver) && !group {
+    if host.lacks_iommu(function, driver) {
         return Err(Error::new(
             ErrorKind::Unsupported,
             format!("{address} is in no IOMMU group, and {driver} takes only devices that are"),

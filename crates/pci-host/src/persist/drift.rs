@@ -180,7 +180,7 @@ fn bound(
     let newer = |(rule, start)| rule > start;
     let hint = if modified(&file.file).zip(started(host)).is_some_and(newer) {
         format!(
-            "the rule is newer than this start of the machine: outboard bind {} does it now",
+            "the rule is newer than this start of the machine: `outboard bind {} --driver {driver}` does it now",
             there.address
         )
     } else if there.driver.is_none() {

@@ -1,7 +1,7 @@
 //! What driverctl does at each start: a file of `/etc/driverctl.d` a device, called after its bus and address, with the driver.
 
-use crate::{Host, etc_file::read, host::names};
-use io_core::{ErrorKind, Result, pci::PciAddress};
+use crate::{Host, etc_file::read, host::names_if_any};
+use io_core::{Result, pci::PciAddress};
 use std::path::PathBuf;
 
 /// A device that driverctl gives to a driver at each start, whatever is at that address then.
@@ -24,10 +24,7 @@ impl Host {
     /// A file cannot be read.
     pub fn driverctl_overrides(&self) -> Result<Vec<DriverctlOverride>> {
         let dir = self.etc().join("driverctl.d");
-        let files = names(&dir).or_else(|error| match error.kind() {
-            ErrorKind::NotFound => Ok(Vec::new()),
-            _ => Err(error),
-        })?;
+        let files = names_if_any(&dir)?;
         let mut found = Vec::new();
         for name in files {
             let address = name.strip_prefix("pci-").map(str::parse);

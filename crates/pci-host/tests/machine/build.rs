@@ -1,35 +1,24 @@
 //! A machine in a temporary folder, laid out as the kernel lays out `/sys`, `/proc` and `/dev`.
 
-use pci_host::Host;
-use std::{
-    fs,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-};
-use tempfile::TempDir;
+use crate::tree::Tree;
+use std::{fs, ops::Deref, os::unix::fs::symlink, path::Path};
 
 /// A machine. Paths are relative to its root.
-pub struct Machine {
-    root: TempDir,
-    pub host: Host,
+pub struct Machine(Tree);
+
+impl Deref for Machine {
+    type Target = Tree;
+
+    fn deref(&self) -> &Tree {
+        &self.0
+    }
 }
 
 impl Machine {
     pub fn new() -> Self {
-        let root = TempDir::new().unwrap();
-        let host = Host::at(root.path());
-        fs::create_dir_all(root.path().join("sys/bus/pci/devices")).unwrap();
-        Self { root, host }
-    }
-
-    pub fn path(&self, path: &str) -> PathBuf {
-        self.root.path().join(path)
-    }
-
-    pub fn file(&self, path: &str, text: impl AsRef<[u8]>) {
-        let path = self.path(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        let machine = Self(Tree::new());
+        machine.folder("sys/bus/pci/devices");
+        machine
     }
 
     pub fn folder(&self, path: &str) {

@@ -10,4 +10,6 @@ mod doctor;
 mod groups;
 mod persist;
 mod select;
+#[path = "../tree/mod.rs"]
+mod tree;
 mod users;
